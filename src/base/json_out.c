@@ -1,0 +1,147 @@
+#include "base/json_out.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+
+static void quote(struct text *t, const char *s, size_t len)
+{
+    text_reserve(t, len + 2);
+    text_add_char(t, '"');
+    size_t done = 0;
+    bool valid = text_is_utf8(s, len);
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)s[i];
+        bool plain = c >= 0x20 && c != '"' && c != '\\' && (valid || c < 0x80);
+        if (plain)
+            continue;
+        text_add_bytes(t, s + done, i - done);
+        done = i + 1;
+        if (c == '"' || c == '\\') {
+            char pair[2] = {'\\', (char)c};
+            text_add_bytes(t, pair, 2);
+        } else if (c == '\n') {
+            text_add(t, "\\n");
+        } else if (c == '\t') {
+            text_add(t, "\\t");
+        } else if (c < 0x20) {
+            text_addf(t, "\\u%04x", c);
+        } else {
+            text_add(t, "\\ufffd");
+        }
+    }
+    text_add_bytes(t, s + done, len - done);
+    text_add_char(t, '"');
+}
+
+static void before(struct json_out *o, const char *key)
+{
+    if (o->comma)
+        text_add_char(o->text, ',');
+    o->comma = true;
+    if (key) {
+        quote(o->text, key, strlen(key));
+        text_add_char(o->text, ':');
+    }
+}
+
+static void begin(struct json_out *o, const char *key, bool list)
+{
+    before(o, key);
+    assert(o->depth < 63);
+    o->depth++;
+    o->is_list =
+        list ? o->is_list | UINT64_C(1) << o->depth : o->is_list & ~(UINT64_C(1) << o->depth);
+    text_add_char(o->text, list ? '[' : '{');
+    o->comma = false;
+}
+
+void jo_object(struct json_out *o, const char *key)
+{
+    begin(o, key, false);
+}
+
+void jo_list(struct json_out *o, const char *key)
+{
+    begin(o, key, true);
+}
+
+void jo_end(struct json_out *o)
+{
+    assert(o->depth > 0);
+    text_add_char(o->text, o->is_list >> o->depth & 1 ? ']' : '}');
+    o->depth--;
+    o->comma = true;
+}
+
+static void add_int(struct text *t, int64_t value)
+{
+    char digits[24], *p = digits + sizeof digits;
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do
+        *--p = (char)('0' + left % 10);
+    while (left /= 10);
+    if (value < 0)
+        *--p = '-';
+    text_add_bytes(t, p, (size_t)(digits + sizeof digits - p));
+}
+
+void jo_int(struct json_out *o, const char *key, int64_t value)
+{
+    before(o, key);
+    add_int(o->text, value);
+}
+
+void jo_bool(struct json_out *o, const char *key, bool value)
+{
+    before(o, key);
+    text_add(o->text, value ? "true" : "false");
+}
+
+void jo_null(struct json_out *o, const char *key)
+{
+    before(o, key);
+    text_add(o->text, "null");
+}
+
+void jo_text(struct json_out *o, const char *key, const char *value)
+{
+    if (value)
+        jo_bytes(o, key, value, strlen(value));
+    else
+        jo_null(o, key);
+}
+
+void jo_bytes(struct json_out *o, const char *key, const char *value, size_t len)
+{
+    before(o, key);
+    quote(o->text, value, len);
+}
+
+void jo_fixed(struct json_out *o, const char *key, int64_t value, int64_t scale)
+{
+    before(o, key);
+    if (value < 0)
+        text_add_char(o->text, '-');
+    uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value, unit = (uint64_t)scale;
+    add_int(o->text, (int64_t)(size / unit));
+    text_add_char(o->text, '.');
+    uint64_t rest = size % unit;
+    do {
+        unit = unit >= 10 ? unit / 10 : 1;
+        text_add_char(o->text, (char)('0' + (scale == 1 ? 0 : rest / unit)));
+        rest = scale == 1 ? 0 : rest % unit;
+    } while (rest);
+}
+
+void jo_time(struct json_out *o, const char *key, int64_t unix_ms)
+{
+    char buf[CLOCK_TEXT_SIZE];
+    jo_text(o, key, unix_ms ? clock_format(unix_ms, buf) : NULL);
+}
+
+void jo_raw(struct json_out *o, const char *key, const char *json, size_t len)
+{
+    before(o, key);
+    text_add_bytes(o->text, json, len);
+}
