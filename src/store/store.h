@@ -1,0 +1,93 @@
+/*
+ * The store: the truth about everything that was acknowledged. It speaks rows, not SQL; each member
+ * (sqlite, memory, ...) is one file behind this table of functions, and one conformance suite runs
+ * over all of them.
+ *
+ * What could make a commit fail for what it holds was refused before: a member may take it that
+ * texts are UTF-8 without NUL and that numbers are in range.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "record/batch.h"
+
+#include <stdint.h>
+
+struct store;
+struct store_reader;
+
+/* Called for each record; RECORD is good during the call. Not 0: stop, and the caller returns -1.
+ */
+typedef int (*store_on_row)(void *arg, enum table_id table, const void *record);
+
+/* What a reader may ask. Arguments stand beside each; LIMIT and PRINCIPAL hold for all. */
+enum store_query_id {
+    QUERY_JOB,         /* key: job. table JOB or JOB_SPEC: as submitted, with its cold columns */
+    QUERY_JOBS,        /* from..upto: open jobs with cold columns, ids in between, descending */
+    QUERY_JOB_HISTORY, /* key: job. table JOB_HISTORY */
+    QUERY_HISTORY,     /* before (id; 0: newest), state (-1: any), team (text, NULL: any): ended
+                          jobs, id descending; each JOB_HISTORY row is followed by its JOB_SPEC */
+    QUERY_ATTEMPTS,    /* key: job. ATTEMPT and ATTEMPT_HISTORY rows, n ascending */
+    QUERY_PARTS,       /* key: job. PART and PART_HISTORY rows, n, part ascending */
+    QUERY_LEDGER, /* after (seq), upto (seq, 0: all), subject (0: any), kind (0: any): ascending */
+    QUERY_LEDGER_NEWEST, /* before (seq; 0: newest), subject, kind: descending */
+    QUERY_DEVICE_TIME,   /* key: device (0: all), from..upto: days */
+};
+
+struct store_query {
+    enum store_query_id id;
+    int64_t principal; /* only what belongs to this one; 0: everything. Holds for job queries */
+    int64_t key, from, upto, after, before, subject, kind, state;
+    const char *team;
+    int64_t limit; /* 1..10000 */
+};
+
+struct store_stats {
+    int64_t file_bytes, free_bytes; /* of the database and its log; of the disk below it */
+};
+
+struct store_ops {
+    const char *name; /* as in the address: "sqlite:..." */
+    /* Opens or creates it and brings it up to date. ERR_CONFLICT: it is newer than this program, or
+     * another program has it open; the sentence says what to do. */
+    int (*open)(const char *where, struct store **ret, struct err *e);
+    void (*close)(struct store *s);
+
+    /* Becomes its one owner: raises the epoch and gives it and the number of the last batch. */
+    int (*claim)(struct store *s, int64_t *ret_epoch, int64_t *ret_seq, struct err *e);
+    /* Every record of TABLE in key order, without cold columns. */
+    int (*load)(struct store *s, enum table_id table, store_on_row on_row, void *arg,
+                struct err *e);
+    /*
+     * All rows or none; durable when it returns 0. ERR_CONFLICT: deposed (another epoch), stop at
+     * once. ERR_EXHAUSTED: the disk is full, nothing was written, the same batch may be tried
+     * again. Anything else: the store cannot be relied on any more.
+     */
+    int (*commit)(struct store *s, const struct batch *b, struct err *e);
+
+    /* Readers: each on a thread of its own, beside the owner. A snapshot is held for one read only.
+     */
+    int (*reader_open)(struct store *s, struct store_reader **ret, struct err *e);
+    void (*reader_close)(struct store_reader *r);
+    int (*read)(struct store_reader *r, const struct store_query *q, store_on_row on_row, void *arg,
+                struct err *e);
+
+    /* Brings the schema to VERSION, up or down; -1 is the newest. Only while nobody has claimed it.
+     */
+    int (*migrate)(struct store *s, int version, struct err *e);
+    /* A consistent copy at PATH while it is in use. */
+    int (*backup)(struct store *s, const char *path, struct err *e);
+    /* Drops the bodies and rows of a closed ledger segment; its head stays. */
+    int (*segment_drop)(struct store *s, int64_t first_seq, struct err *e);
+    int (*stats)(struct store *s, struct store_stats *ret, struct err *e);
+};
+
+extern const struct store_ops store_sqlite, store_memory;
+
+/* "sqlite:/var/lib/reeve/reeve.db" or "memory:". Finds the member and opens it. */
+int store_open(const char *address, const struct store_ops **ret_ops, struct store **ret,
+               struct err *e);
+
+#endif
