@@ -38,6 +38,12 @@ static int put(const struct option_spec *s, const char *text, void *into, const 
         *at = mem_strdup(text);
         return 0;
     }
+    case OPTION_LIST: {
+        struct option_list *list = (struct option_list *)(void *)((char *)into + s->offset);
+        list->items = mem_resize_array(list->items, list->count + 1);
+        list->items[list->count++] = mem_strdup(text);
+        return 0;
+    }
     case OPTION_INT:
         if (text_to_int(text, s->most ? s->least : INT64_MIN, s->most ? s->most : INT64_MAX, what,
                         &number, e) < 0)
@@ -77,6 +83,12 @@ static const struct option_spec *find(const struct option_table *t, const char *
 
 static int put_json(const struct option_spec *s, const json_t *value, void *into, struct err *e)
 {
+    size_t i;
+    json_t *item;
+    if (s->type == OPTION_LIST && json_is_array(value)) {
+        json_array_foreach(value, i, item) if (put_json(s, item, into, e) < 0) return -1;
+        return 0;
+    }
     auto_free char *text =
         json_is_string(value) ? mem_strdup(json_string_value(value)) : json_write(value);
     return put(s, text, into, "file", e);
@@ -105,7 +117,7 @@ static int read_file(const struct option_table *t, const char *file, bool requir
     json_object_foreach(root, key, value)
     {
         const struct option_spec *s = find(t, key, strlen(key));
-        if (!s)
+        if (!s || s->flag_only)
             return err_set(e, ERR_INVALID, "configuration file '%s': option '%.64s' is not known",
                            file, key);
         if (put_json(s, value, into, e) < 0)
@@ -119,7 +131,7 @@ static int read_environment(const struct option_table *t, void *into, struct err
     for (size_t i = 0; i < t->count; i++) {
         char name[80];
         env_name(t->specs[i].name, name, sizeof name);
-        const char *value = getenv(name);
+        const char *value = t->specs[i].flag_only ? NULL : getenv(name);
         if (value && put(&t->specs[i], value, into, "environment", e) < 0)
             return -1;
     }
@@ -208,12 +220,19 @@ int option_read(const struct option_table *t, int argc, char **argv, const char 
 
 void option_done(const struct option_table *t, void *into)
 {
-    for (size_t i = 0; i < t->count; i++)
+    for (size_t i = 0; i < t->count; i++) {
+        void *at = (char *)into + t->specs[i].offset;
         if (t->specs[i].type == OPTION_TEXT) {
-            char **at = (char **)((char *)into + t->specs[i].offset);
-            free(*at);
-            *at = NULL;
+            free(*(char **)at);
+            *(char **)at = NULL;
+        } else if (t->specs[i].type == OPTION_LIST) {
+            struct option_list *list = at;
+            for (size_t k = 0; k < list->count; k++)
+                free(list->items[k]);
+            free(list->items);
+            *list = (struct option_list){0};
         }
+    }
 }
 
 const char *option_peek(int argc, char **argv, const char *name)
@@ -275,7 +294,8 @@ void option_man(const struct option_table *t, struct text *out)
         text_addf(out, "\n%c%s.\n", toupper((unsigned char)s->help[0]), s->help + 1);
         if (s->fallback && s->type != OPTION_FLAG)
             text_addf(out, "Default: %s.\n", s->fallback);
-        text_addf(out, "Environment:\n.Ev %s .\n", variable);
+        if (!s->flag_only)
+            text_addf(out, "Environment:\n.Ev %s .\n", variable);
     }
     text_add(out, ".El\n");
 }
@@ -284,6 +304,8 @@ void option_sample(const struct option_table *t, struct text *out)
 {
     for (size_t i = 0; i < t->count; i++) {
         const struct option_spec *s = &t->specs[i];
+        if (s->flag_only)
+            continue;
         text_addf(out, "# %c%s.\n#%s: %s\n\n", toupper((unsigned char)s->help[0]), s->help + 1,
                   s->name,
                   s->fallback              ? s->fallback

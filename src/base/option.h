@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/text.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,13 @@ enum option_type {
     OPTION_DURATION, /* int64_t, milliseconds within LEAST..MOST */
     OPTION_BYTES,    /* int64_t, bytes within LEAST..MOST */
     OPTION_MICROS,   /* int64_t, millionths, from "0.30" */
+    OPTION_LIST,     /* struct option_list; may be given often, each adds one */
+};
+
+/* Owned by the options. */
+struct option_list {
+    char **items;
+    size_t count;
 };
 
 struct option_spec {
@@ -32,6 +40,7 @@ struct option_spec {
     const char *fallback; /* default as text; NULL: none */
     int64_t least, most;  /* MOST 0: no limit */
     const char *help;     /* one sentence, no full stop */
+    bool flag_only;       /* only on the command line: neither environment nor file */
 };
 
 struct option_table {
@@ -47,7 +56,7 @@ struct option_table {
  * Fills the struct at INTO. ARGV begins behind the program's name; *RET_OPERANDS is the index of
  * the first operand (they are moved to the end). FILE is a YAML file or NULL; one that is not there
  * is an error only when REQUIRED_FILE. Every value is checked; the error names option, value and
- * where it came from. option_done() frees the texts.
+ * where it came from. option_done() frees the texts and lists.
  */
 int option_read(const struct option_table *t, int argc, char **argv, const char *file,
                 bool required_file, void *into, int *ret_operands, struct err *e);

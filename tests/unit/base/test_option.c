@@ -72,3 +72,39 @@ TEST("help names every option with its default")
         CHECK(strstr(t.data, specs[i].help) != NULL);
     CHECK(strstr(t.data, "(default 127.0.0.1:8081)") != NULL);
 }
+
+struct words {
+    struct option_list env;
+    char *name;
+};
+
+static const struct option_spec word_specs[] = {
+    {"env", 'e', OPTION_LIST, offsetof(struct words, env), "K=V", NULL, 0, 0, "set it"},
+    {"name", 0, OPTION_TEXT, offsetof(struct words, name), "NAME", NULL, 0, 0, "its name",
+     .flag_only = true},
+};
+static const struct option_table word_table = {"reeve x", "does x", "", word_specs, 2, true};
+
+TEST("an option that is a list may be given often, and each adds one")
+{
+    struct words w = {0};
+    int operands;
+    char *argv[] = {(char *)"--env", (char *)"A=1", (char *)"-eB=2", (char *)"cmd", (char *)"-x"};
+    CHECK_OK(option_read(&word_table, 5, argv, NULL, false, &w, &operands, &test_err));
+    CHECK_INT(w.env.count, 2);
+    CHECK_TEXT(w.env.items[1], "B=2");
+    CHECK_INT(operands, 3);
+    option_done(&word_table, &w);
+    CHECK_INT(w.env.count, 0);
+}
+
+TEST("what is for the command line only is not taken from the environment")
+{
+    struct words w = {0};
+    int operands;
+    setenv("REEVE_NAME", "other", 1);
+    CHECK_OK(option_read(&word_table, 0, NULL, NULL, false, &w, &operands, &test_err));
+    CHECK(w.name == NULL);
+    unsetenv("REEVE_NAME");
+    option_done(&word_table, &w);
+}
