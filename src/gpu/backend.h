@@ -24,6 +24,7 @@ struct gpu_backend_config {
     const char *library;     /* of NVML; NULL: "libnvidia-ml.so.1" */
     const char *program;     /* nvidia-smi; NULL: looked up in PATH */
     int64_t timeout_ms;      /* after which a child process of a backend is killed */
+    uint64_t skip;           /* bit N: make no call about the device with the driver's index N */
     struct gpu_pulse *pulse; /* NULL: nobody watches */
 };
 

@@ -1,5 +1,7 @@
 #include "gpu/gpu.h"
 
+#include "base/text.h"
+
 #include <string.h>
 
 /* clang-format off */
@@ -46,6 +48,23 @@ void gpu_info_clear(struct gpu_info *info)
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         *numbers[i] = GPU_NO_READING;
+}
+
+void gpu_clean_text(char *s, size_t room)
+{
+    s[room - 1] = '\0';
+    for (size_t left = strlen(s); left;) {
+        size_t len = 1;
+        while (len < 4 && len < left && ((unsigned char)s[len] & 0xc0) == 0x80)
+            len++;
+        bool good = text_is_utf8(s, len);
+        if (!good || (unsigned char)*s < ' ' || *s == 0x7f) {
+            *s = '?';
+            len = 1;
+        }
+        s += len;
+        left -= len;
+    }
 }
 
 const char *gpu_health_name(enum gpu_health health)

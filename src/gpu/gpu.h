@@ -148,6 +148,10 @@ struct gpu_info {
 
 void gpu_info_clear(struct gpu_info *info);
 
+/* Makes text from outside fit to be shown: ends it within ROOM, and puts '?' where a control
+ * character or a byte that is not UTF-8 stands. */
+void gpu_clean_text(char *s, size_t room);
+
 enum gpu_health {
     GPU_OK,
     GPU_FAILED,  /* answers, but must not be used: a critical error, a reset is needed */
