@@ -27,6 +27,9 @@ static const struct column enrolment_columns[] = COLUMNS_OF(ENROLMENT);
 #define ROW_ struct node_row
 static const struct column node_columns[] = COLUMNS_OF(NODE);
 #undef ROW_
+#define ROW_ struct node_key_row
+static const struct column node_key_columns[] = COLUMNS_OF(NODE_KEY);
+#undef ROW_
 #define ROW_ struct device_row
 static const struct column device_columns[] = COLUMNS_OF(DEVICE);
 #undef ROW_

@@ -28,6 +28,12 @@ TABLES(X_STRUCT_)
 #define X_ID_(id, name, keys) TABLE_ID_##id,
 enum table_id { TABLES(X_ID_) TABLE_COUNT };
 
+#undef X_INT_
+#undef X_TEXT_
+#undef X_BLOB_
+#undef X_STRUCT_
+#undef X_ID_
+
 enum column_type { COLUMN_INT, COLUMN_TEXT, COLUMN_BLOB };
 
 struct column {

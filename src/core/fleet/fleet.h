@@ -1,0 +1,226 @@
+/*
+ * The fleet: every principal, node, device, open job, attempt and part, as tables that can be
+ * shared as snapshots. This is what plans, answers and digests are made from.
+ *
+ * Changed only by core_apply() (core/apply.h). Reading functions take a view: the live one on the
+ * owner thread, or a snapshot's on any thread.
+ */
+#ifndef CORE_FLEET_FLEET_H
+#define CORE_FLEET_FLEET_H
+
+#include "base/digest.h"
+#include "core/fleet/tree.h"
+#include "record/job.h"
+#include "record/tables.h"
+
+enum { FLEET_NAME = 64 };
+
+/* Principals, nodes and devices are few and never forgotten: their id is their row; row 0 is
+ * unused. */
+
+struct principal {
+    int64_t id;
+    char name[FLEET_NAME];
+    char team[FLEET_NAME];
+    int64_t created_ms, disabled_ms;
+    int32_t role; /* enum role */
+    uint32_t open_jobs;
+};
+
+enum node_state {
+    NODE_NONE, /* enrolled, never heard */
+    NODE_READY,
+    NODE_UNKNOWN, /* silent, or not yet heard under this epoch: its devices are not given out */
+    NODE_GONE,    /* declared lost */
+    NODE_RETIRED_,
+    NODE_STATES
+};
+const char *node_state_name(enum node_state s);
+
+enum node_isolation { ISOLATION_NONE, ISOLATION_SHARED, ISOLATION_USER };
+const char *isolation_name(int isolation);
+
+struct node {
+    int64_t id;
+    char name[FLEET_NAME];
+    char boot_id[FLEET_NAME], data_id[FLEET_NAME], version[32];
+    int64_t enrolled_ms, since_ms, heard_epoch;
+    int64_t only_principal; /* isolation none: whose jobs it runs; 0: not decided yet */
+    int32_t state, isolation, busy, cpu_pct, memory_pct;
+    uint32_t cpu_milli, memory_mib;           /* what it has */
+    uint32_t cpu_milli_used, memory_mib_used; /* what jobs have reserved */
+    uint32_t attempts;                        /* open ones here */
+    uint32_t first_device, devices;           /* chained by next_on_node */
+};
+
+enum device_health { DEVICE_OK, DEVICE_UNKNOWN, DEVICE_FAULTY, DEVICE_GONE, DEVICE_HEALTHS };
+const char *device_health_name(int health);
+
+/* Where a device's time goes. Together they are all of it. */
+#define BUCKETS(X)                                                                                 \
+    X(JOBS, jobs)                                                                                  \
+    X(RESERVED, reserved)                                                                          \
+    X(IDLE, idle)                                                                                  \
+    X(MAINTENANCE, maintenance)                                                                    \
+    X(FAULTY, faulty)                                                                              \
+    X(FOREIGN, foreign_use)                                                                        \
+    X(UNMEASURED, unmeasured)                                                                      \
+    X(SYSTEM, system)
+enum bucket {
+#define X(id, name) BUCKET_##id,
+    BUCKETS(X)
+#undef X
+        BUCKET_COUNT
+};
+const char *bucket_name(enum bucket b);
+
+struct device {
+    int64_t id;
+    char uuid[FLEET_NAME + 32], model[FLEET_NAME], vendor[16];
+    int64_t node, number; /* its place in the machine, from 0 */
+    int64_t since_ms, first_seen_ms;
+    uint32_t memory_mib, free_mib;
+    int32_t health, busy, foreign, gpu_pct;
+    char why[128];         /* health or business, in words */
+    uint32_t attempt;      /* row of who holds it; NO_ROW: nobody */
+    uint32_t next_on_node; /* NO_ROW ends */
+    /* The day's account: buckets in microseconds x thousandths of the device. */
+    int64_t day, upto_ms; /* day: days since 1970 */
+    int64_t bucket[BUCKET_COUNT];
+    int64_t energy_mj; /* of attempts that ended today */
+};
+
+struct job {
+    int64_t id, submitted_ms, since_ms, started_ms;
+    int64_t run_ms, energy_mj, cost_micros; /* of ended attempts */
+    uint64_t place; /* lower goes first: the ledger number of its submission or retry */
+    uint32_t principal, submitter, team, shape, attempt;
+    uint32_t gpu_memory_mib, cpu_milli, memory_mib, time_limit_s;
+    uint16_t gpus, attempts, retries, retries_left, flags;
+    uint8_t state, unused;
+};
+_Static_assert(sizeof(struct job) <= 128, "a queued job is at most 128 bytes hot");
+
+struct attempt {
+    int64_t job, n, node;
+    int64_t decided_ms, started_ms, cancel_ms, epoch;
+    int64_t gpu_hour_micros; /* fixed when it was decided */
+    uint32_t job_row, first_part, parts;
+    uint8_t state, unused[3];
+    char boot_id[FLEET_NAME], data_id[FLEET_NAME];
+};
+
+/* What an attempt holds: a whole device (capacity 1000), later a MIG instance or a share. */
+struct part {
+    int64_t device;
+    int64_t wanted_ms, bound_ms;
+    uint32_t capacity, attempt, next;
+    uint32_t unused;
+};
+
+/* Why the jobs of a shape do not start. */
+enum wait_reason {
+    WAIT_NONE,
+    WAIT_PLACE,      /* what it needs is held by others, or busy */
+    WAIT_IMPOSSIBLE, /* no node could ever serve it as things stand */
+};
+
+/* Waiting jobs with the same owner and needs. What blocks one blocks all. */
+struct shape {
+    uint32_t principal, gpu_memory_mib, cpu_milli, memory_mib;
+    uint16_t gpus, flags;
+    uint8_t awake, reason; /* awake: something changed that may let it start */
+    uint8_t unused[2];
+    uint32_t ready; /* waiting jobs */
+    uint32_t
+        reserved_node; /* blocked: where it will start, so that later jobs leave room; 0: none */
+};
+
+struct label {
+    char text[FLEET_NAME];
+};
+
+struct policy {
+    int64_t version, gate_off, gate_free_mib, gate_gpu_pct, gate_cpu_pct, gate_memory_pct;
+    int64_t gpu_hour_micros, kwh_micros, pue_milli, lost_after_ms;
+    char currency[8];
+};
+
+/* Everything a reader needs. Small: copied as a whole into each snapshot. */
+struct fleet_view {
+    struct table_view principals, nodes, devices, jobs, attempts, parts, shapes, labels, tree_nodes;
+    struct tree by_id;      /* (0, job id) -> job row: every open job */
+    struct tree by_owner;   /* (principal, job id) */
+    struct tree waiting;    /* (0, place): the queue */
+    struct tree by_shape;   /* (shape, place): waiting jobs of a shape */
+    struct tree running;    /* (0, job id): scheduled and running */
+    struct tree shape_keys; /* hash of a shape's needs -> shape */
+    struct tree team_names; /* hash of a team's name -> label */
+    struct policy policy;
+    int64_t last_seq; /* the newest event applied */
+    int64_t last_time_ms;
+    int64_t epoch;
+    int64_t next_job;
+    int64_t principal_count, node_count, device_count; /* ids given so far */
+    int64_t completed, failed, cancelled;              /* since the store was made */
+    char incarnation[FLEET_NAME], site[16];
+};
+
+struct fleet {
+    struct fleet_view view; /* its table views are kept equal to the tables' own */
+    struct table principals, nodes, devices, jobs, attempts, parts, shapes, labels, tree_nodes;
+    struct pages *pages;
+};
+
+struct fleet *fleet_new(void);
+void fleet_free(struct fleet *f);
+/* After rows were added: lets the view see them. core calls it; nobody else needs to. */
+void fleet_refresh(struct fleet *f);
+
+/* A snapshot: taken and dropped by the owner, read by anyone in between. */
+struct snapshot {
+    struct fleet_view view;
+    uint64_t moment;
+};
+void fleet_snapshot(struct fleet *f, struct snapshot *ret);
+void fleet_snapshot_drop(struct fleet *f, struct snapshot *s);
+
+/* Borrowed rows; NULL: there is none. By id, not by row. */
+const struct principal *fleet_principal(const struct fleet_view *v, int64_t id);
+const struct principal *fleet_principal_named(const struct fleet_view *v, const char *name);
+const struct node *fleet_node(const struct fleet_view *v, int64_t id);
+const struct node *fleet_node_named(const struct fleet_view *v, const char *name);
+const struct device *fleet_device(const struct fleet_view *v, int64_t id);
+const struct job *fleet_job(const struct fleet_view *v, int64_t id);
+uint32_t fleet_job_row(const struct fleet_view *v, int64_t id); /* NO_ROW */
+const struct attempt *fleet_job_attempt(const struct fleet_view *v, const struct job *j);
+const char *fleet_team(const struct fleet_view *v, const struct job *j); /* "" is none */
+
+/* Its place among the waiting, from 1; 0 when it does not wait. */
+int64_t fleet_position(const struct fleet_view *v, const struct job *j);
+static inline int64_t fleet_queue_length(const struct fleet_view *v)
+{
+    return v->waiting.count;
+}
+
+static inline const struct job *fleet_job_at(const struct fleet_view *v, uint32_t row)
+{
+    return table_row(&v->jobs, row);
+}
+static inline const struct attempt *fleet_attempt_at(const struct fleet_view *v, uint32_t row)
+{
+    return table_row(&v->attempts, row);
+}
+static inline const struct part *fleet_part_at(const struct fleet_view *v, uint32_t row)
+{
+    return table_row(&v->parts, row);
+}
+static inline const struct shape *fleet_shape_at(const struct fleet_view *v, uint32_t row)
+{
+    return table_row(&v->shapes, row);
+}
+
+/* A digest over everything that plans are made from, the same for the same history. */
+struct digest fleet_digest(const struct fleet_view *v);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * Where a job could run: filter, then score. Functions of a view and of what the plan under way has
+ * already given out; nothing is changed but that.
+ */
+#ifndef CORE_PLACE_PLACE_H
+#define CORE_PLACE_PLACE_H
+
+#include "core/fleet/fleet.h"
+
+/* What a plan has given out or put aside so far, on top of what the view shows. */
+struct place_plan {
+    const struct fleet_view *view;
+    uint8_t *device;     /* by id: 1 given out, 2 put aside for a job further in front */
+    uint32_t *cpu_milli; /* by node id: given out or put aside */
+    uint32_t *memory_mib;
+    int64_t *owner; /* by node id: principal that a node without isolation was given to; 0 */
+};
+
+void place_plan_init(struct place_plan *p, const struct fleet_view *v);
+void place_plan_done(struct place_plan *p);
+
+enum place_answer {
+    PLACE_FITS,
+    PLACE_LATER, /* some node will do once others are done or it is less busy */
+    PLACE_NEVER, /* no node as the fleet is now */
+};
+
+struct place_choice {
+    int64_t node; /* FITS: where; LATER: the node that is nearest to it; NEVER: 0 */
+    int64_t device[JOB_GPUS_MOST];
+    int devices;
+};
+
+/*
+ * Among the nodes that fit: the fullest for a part of a node, the emptiest for a whole one, ties by
+ * id. On the node the smallest devices that do, ties by their number.
+ */
+enum place_answer place_find(const struct place_plan *p, const struct shape *s,
+                             struct place_choice *ret);
+/* Gives the choice to the job, so that the next one sees it as taken. */
+void place_take(struct place_plan *p, const struct shape *s, const struct place_choice *c);
+/* Puts aside on this node what the shape will need there. */
+void place_reserve(struct place_plan *p, const struct shape *s, int64_t node);
+
+/* Why a device does not serve this shape now. */
+enum device_fit {
+    FIT_OK,
+    FIT_TOO_SMALL, /* for ever */
+    FIT_UNHEALTHY,
+    FIT_HELD,     /* by an attempt */
+    FIT_BUSY,     /* the gate: others use it */
+    FIT_NOT_FREE, /* not enough memory free just now */
+    FIT_GIVEN,    /* by this plan */
+    FIT_RESERVED,
+};
+enum device_fit place_device_fit(const struct place_plan *p, const struct shape *s,
+                                 const struct device *d);
+
+enum node_fit {
+    NODE_FITS,
+    NODE_NOT_HEARD,
+    NODE_BUSY,   /* CPU or memory: the gate */
+    NODE_NO_CPU, /* reserved by jobs */
+    NODE_NO_MEMORY,
+    NODE_TOO_SMALL,   /* for ever: CPU, memory or devices */
+    NODE_OTHERS_ONLY, /* no isolation: it runs jobs of one principal */
+    NODE_NO_DEVICES,  /* not enough of them free */
+};
+/* FREE: how many devices serve it now; ABLE: how many could at all. */
+enum node_fit place_node_fit(const struct place_plan *p, const struct shape *s,
+                             const struct node *n, int *ret_free, int *ret_able);
+
+#endif

@@ -1,0 +1,100 @@
+/* Who waits, grouped by shape: entering, leaving, and waking what may start. */
+#include "core/internal.h"
+
+#include <assert.h>
+
+/* A shape's needs packed into a key, exactly: the widths are the limits that submissions are held
+ * to (memory below 2^26 MiB, CPU below 2^20 thousandths, 64 GPUs). */
+static struct tree_key shape_key(const struct job *j)
+{
+    uint64_t flags = j->flags & JOB_MEMORY_DEFAULT ? 1 : 0;
+    return (struct tree_key){
+        .a = (uint64_t)j->principal << 32 | j->gpu_memory_mib,
+        .b = (uint64_t)j->cpu_milli << 36 | (uint64_t)j->memory_mib << 9 | (uint64_t)j->gpus << 1 |
+             flags,
+    };
+}
+
+static uint32_t shape_of(struct core *c, const struct job *j)
+{
+    struct fleet *f = c->fleet;
+    struct tree_key key = shape_key(j);
+    uint32_t row = tree_find(&f->view.shape_keys, &f->tree_nodes.view, key);
+    if (row != NO_ROW)
+        return row;
+
+    row = table_add(&f->shapes);
+    *(struct shape *)table_edit(&f->shapes, row) = (struct shape){
+        .principal = j->principal,
+        .gpu_memory_mib = j->gpu_memory_mib,
+        .cpu_milli = j->cpu_milli,
+        .memory_mib = j->memory_mib,
+        .gpus = j->gpus,
+        .flags = j->flags & JOB_MEMORY_DEFAULT,
+        .awake = 1,
+    };
+    tree_put(&f->view.shape_keys, &f->tree_nodes, key, row);
+    return row;
+}
+
+void queue_enter(struct core *c, uint32_t row)
+{
+    struct fleet *f = c->fleet;
+    struct job *j = table_edit(&f->jobs, row);
+    j->shape = shape_of(c, j);
+    ((struct shape *)table_edit(&f->shapes, j->shape))->ready++;
+    tree_put(&f->view.waiting, &f->tree_nodes, (struct tree_key){0, j->place}, row);
+    tree_put(&f->view.by_shape, &f->tree_nodes, (struct tree_key){j->shape, j->place}, row);
+}
+
+void queue_leave(struct core *c, uint32_t row)
+{
+    struct fleet *f = c->fleet;
+    struct job *j = table_edit(&f->jobs, row);
+    tree_remove(&f->view.waiting, &f->tree_nodes, (struct tree_key){0, j->place});
+    tree_remove(&f->view.by_shape, &f->tree_nodes, (struct tree_key){j->shape, j->place});
+
+    struct shape *s = table_edit(&f->shapes, j->shape);
+    bool reserved = s->reserved_node != 0;
+    if (--s->ready == 0) {
+        tree_remove(&f->view.shape_keys, &f->tree_nodes, shape_key(j));
+        table_remove(&f->shapes, j->shape);
+    }
+    j->shape = 0;
+    /* What was put aside for it is free for those behind. */
+    if (reserved)
+        queue_wake_all(c);
+}
+
+static void wake(struct core *c, uint32_t row)
+{
+    const struct shape *s = table_row(&c->fleet->shapes.view, row);
+    if (s->ready && !s->awake)
+        ((struct shape *)table_edit(&c->fleet->shapes, row))->awake = 1;
+}
+
+void queue_wake_all(struct core *c)
+{
+    for (uint32_t i = 1; i < c->fleet->shapes.view.count; i++)
+        wake(c, i);
+}
+
+void queue_wake_node(struct core *c, int64_t node)
+{
+    const struct node *n = fleet_node(core_view(c), node);
+    for (uint32_t i = 1; i < c->fleet->shapes.view.count; i++) {
+        const struct shape *s = table_row(&c->fleet->shapes.view, i);
+        if (s->gpus <= n->devices && s->cpu_milli <= n->cpu_milli)
+            wake(c, i);
+    }
+}
+
+void queue_take_news(struct core *c, const struct plan *p)
+{
+    for (size_t i = 0; i < p->news_count; i++) {
+        struct shape *s = table_edit(&c->fleet->shapes, p->news[i].shape);
+        s->awake = 0;
+        s->reason = p->news[i].reason;
+        s->reserved_node = p->news[i].reserved_node;
+    }
+}
