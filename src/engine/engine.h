@@ -1,0 +1,207 @@
+/*
+ * The one way in. A command comes from a door's thread, is checked and applied on the owner's
+ * thread, its rows are committed, and only then its answer leaves, events are told and attempts are
+ * started.
+ *
+ *     door: engine_command() -> owner: check, core, rows -> writer: commit -> owner: publish, act
+ *       ^------------------------- answer, after the commit ------------------------|
+ *
+ * The owner thread is the thread of the loop given to engine_start().
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "core/core.h"
+#include "engine/stats.h"
+#include "identity/tokens.h"
+#include "net/mailbox.h"
+#include "net/workers.h"
+#include "store/store.h"
+
+#include <uv.h>
+
+struct engine;
+
+struct engine_config {
+    const char *store;    /* "sqlite:/var/lib/reeve/reeve.db" */
+    struct policy policy; /* what configuration says; a change is a ledger row */
+    int64_t silence_ms;   /* a node not heard for so long is unknown */
+    unsigned workers;     /* threads that read the store; 0: 2 */
+};
+
+struct engine_hooks {
+    /* Something happened that the process must end for, with the reason: deposed, a broken disk. On
+     * the owner thread. */
+    void (*on_broken)(void *arg, const struct err *why);
+    void *arg;
+};
+
+/*
+ * Opens the store, becomes its owner, loads what is open and goes on. RET_ADMIN_TOKEN is text of
+ * its own when the store is new: the only time the admin token can be read; else NULL. On the owner
+ * thread, before the loop runs.
+ */
+int engine_start(uv_loop_t *loop, const struct engine_config *config,
+                 const struct engine_hooks *hooks, struct engine **ret, char **ret_admin_token,
+                 struct err *e);
+
+/* Commits what is under way, answers the rest with "shutting down", frees everything. Doors must
+ * have stopped sending and released their views before. On the owner thread. */
+void engine_stop(struct engine *g);
+
+/* ---- reading: any thread ---- */
+
+/* A moment that is durable: nobody can be shown what a crash takes back. */
+struct engine_view {
+    struct fleet_view fleet;
+    struct engine_stats stats;
+    int64_t taken_ms;
+};
+/* The newest one; release it soon (within a second). Never NULL after engine_start(). */
+const struct engine_view *engine_view_get(struct engine *g);
+void engine_view_release(struct engine *g, const struct engine_view *v);
+
+/* Who shows which token. Thread-safe, kept up to date by the engine. */
+struct tokens *engine_tokens(struct engine *g);
+/* Threads for reading the store: each job's state is a struct store_reader *, to be used with
+ * engine_store(). */
+struct workers *engine_workers(struct engine *g);
+const struct store_ops *engine_store(struct engine *g);
+/* The engine's own clock (Unix ms, never below what the ledger has). */
+int64_t engine_now_ms(struct engine *g);
+
+/* ---- commands: any thread ---- */
+
+enum command_kind {
+    COMMAND_SUBMIT,
+    COMMAND_CANCEL,
+    COMMAND_RETRY,
+    COMMAND_DELETE,
+    COMMAND_PRINCIPAL_ADD,
+    COMMAND_PRINCIPAL_CHANGE,
+    COMMAND_TOKEN_CREATE,
+    COMMAND_TOKEN_REVOKE,
+    COMMAND_ENROLMENT_CREATE,
+    COMMAND_ENROL,
+    COMMAND_NODE_LOST,
+    COMMAND_NODE_RETIRE,
+    COMMAND_REPORT,
+    COMMAND_AGENT_LINK,
+    COMMAND_KINDS
+};
+
+/* One job to be submitted: checked for form by the door, for sense by the engine. */
+struct submission {
+    int64_t gpus, gpu_memory_mib, cpu_milli, memory_mib, time_limit_ms, retries, flags;
+    char name[JOB_NAME_MOST + 1];
+    char team[FLEET_NAME];
+    char *spec; /* JSON object: command, env, work_dir, config_file, labels, progress; owned */
+    int64_t ret_id, ret_position;
+};
+
+struct device_report {
+    char uuid[FLEET_NAME + 32], model[FLEET_NAME], vendor[16], why[128];
+    int64_t number, memory_mib;
+    int64_t health, busy, foreign, free_mib, gpu_pct; /* health: enum device_health */
+};
+
+/* What an agent says of one attempt. */
+struct attempt_report {
+    char id[ATTEMPT_ID_SIZE];
+    int64_t job, n;
+    enum { REPORT_STARTED, REPORT_REFUSED, REPORT_ENDED, REPORT_LOST } what;
+    int64_t ago_ms; /* how long since it started */
+    int64_t outcome, exit_code, term_signal, run_ms, energy_mj, energy_measured;
+    char why[EVENT_TEXT];
+};
+
+/* Reports of one agent, applied together and acknowledged once they are durable. */
+struct report {
+    int64_t node;
+    char boot_id[FLEET_NAME], data_id[FLEET_NAME];
+    bool is_hello; /* everything the agent knows: what it does not name is not there */
+    char version[32];
+    int64_t cpu_milli, memory_mib, isolation;
+    bool has_host; /* the next three are set */
+    int64_t host_busy, cpu_pct, memory_pct;
+    struct device_report *devices;   /* owned */
+    struct attempt_report *attempts; /* owned */
+    size_t device_count, attempt_count;
+};
+
+struct command {
+    enum command_kind kind;
+    /* Who asks, and for whom: principal ids. ON_BEHALF 0: for oneself. */
+    int64_t actor, on_behalf;
+    /* Optional, for submit, cancel, retry, users, tokens: "principal/route/key" and the body's
+     * hash. */
+    char *idempotency_key; /* owned */
+    struct digest body_hash;
+
+    struct submission *jobs; /* SUBMIT: owned, all or nothing */
+    size_t job_count;
+    int64_t id;            /* CANCEL, RETRY, DELETE: job; TOKEN_REVOKE: token; NODE_*: node */
+    char why[EVENT_TEXT];  /* CANCEL, NODE_LOST: reason or proof */
+    char name[FLEET_NAME]; /* PRINCIPAL_ADD; TOKEN_CREATE: its label; ENROL*: node */
+    char team[FLEET_NAME];
+    int64_t role; /* PRINCIPAL_* */
+    int64_t disabled;
+    int64_t principal;      /* PRINCIPAL_CHANGE; TOKEN_CREATE: whose */
+    int64_t expires_ms;     /* TOKEN_CREATE, ENROLMENT_CREATE: Unix; 0: never */
+    struct digest hash;     /* of the token made by the door; ENROL: of the one-time token */
+    struct digest key_hash; /* ENROL: of the node's new key */
+    struct report *report;  /* REPORT: owned */
+    int64_t node;           /* AGENT_LINK */
+    bool linked;            /* AGENT_LINK: the stream is up, or gone */
+
+    /* The answer. ERROR.code 0: done and durable. */
+    struct err error;
+    int64_t ret_id, ret_queue_length;
+    bool ret_repeated; /* an earlier request with this idempotency key had done it */
+
+    /* Called on the thread of REPLY_TO, which owns the command from then on: command_free() it. */
+    void (*on_done)(struct command *c);
+    struct mailbox *reply_to;
+    void *arg;
+    struct command *next; /* the engine's */
+};
+
+struct command *command_new(enum command_kind kind);
+void command_free(struct command *c); /* with what it owns */
+
+/* Any thread. False: too many wait (429 with Retry-After); the caller still owns C. */
+bool engine_command(struct engine *g, struct command *c);
+
+/* ---- what happened: for live events ---- */
+
+/* Durable events in the order of the ledger. Shared, immutable; unref when done. */
+struct event_run {
+    size_t count;
+    struct event *events;
+    int refs;
+};
+void event_run_unref(struct event_run *r);
+
+/* ON_EVENTS is called on the thread of BOX for every run from now on; it gets a reference. */
+void engine_listen(struct engine *g, struct mailbox *box,
+                   void (*on_events)(void *arg, struct event_run *r), void *arg);
+
+/* ---- agents ---- */
+
+/* How lines reach a node: called on the owner thread. LINE is JSON without a newline, owned by the
+ * callee. A node without a stream loses it; what matters is said again when it links. */
+void engine_set_agent_sender(struct engine *g, void (*send)(void *arg, int64_t node, char *line),
+                             void *arg);
+
+/* ---- the ledger ---- */
+
+/* Runs every decision again from the ledger; blocks, so on a worker with its reader. */
+struct replay_result {
+    int64_t rows, plans, decisions;
+    int64_t first_different; /* ledger row; 0: all identical */
+    char why[512];
+};
+int engine_replay(const struct store_ops *ops, struct store_reader *r, struct replay_result *ret,
+                  struct err *e);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * Who shows which token. Tokens are 256 random bits; only their SHA-256 is kept, so what is read
+ * here cannot be used to sign in. Any thread.
+ */
+#ifndef IDENTITY_TOKENS_H
+#define IDENTITY_TOKENS_H
+
+#include "base/digest.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tokens;
+
+enum token_kind {
+    TOKEN_API,   /* holder: principal id */
+    TOKEN_NODE,  /* holder: node id */
+    TOKEN_ENROL, /* holder: enrolment id; good once */
+};
+
+struct token_holder {
+    enum token_kind kind;
+    int64_t id; /* of the token itself */
+    int64_t holder;
+    int64_t expires_ms; /* Unix; 0: never */
+};
+
+struct tokens *tokens_new(void);
+void tokens_free(struct tokens *t);
+
+void tokens_put(struct tokens *t, const struct digest *hash, const struct token_holder *holder);
+void tokens_remove(struct tokens *t, const struct digest *hash);
+/* Every token of this kind and holder. */
+void tokens_remove_holder(struct tokens *t, enum token_kind kind, int64_t holder);
+
+/* False: unknown or expired at NOW_MS. */
+bool tokens_find(struct tokens *t, const struct digest *hash, int64_t now_ms,
+                 struct token_holder *ret);
+
+/* A new token as text ("rv_" and 64 hex digits) and its hash. The caller frees it. */
+char *token_make(struct digest *ret_hash);
+/* The hash of what somebody shows as a token; any text. */
+struct digest token_hash(const char *token);
+
+#endif
