@@ -59,7 +59,7 @@ int file_sync_folder(const char *path, struct err *e)
     return 0;
 }
 
-static int sync_parent(const char *path, struct err *e)
+int file_sync_parent(const char *path, struct err *e)
 {
     const char *slash = strrchr(path, '/');
     if (!slash)
@@ -91,7 +91,7 @@ int file_replace(const char *path, const void *p, size_t len, mode_t mode, struc
     }
     if (rename(beside, path) < 0)
         return err_sys(e, errno, "could not rename '%s' to '%s'", beside, path);
-    return sync_parent(path, e);
+    return file_sync_parent(path, e);
 }
 
 int file_make_folder(const char *path, mode_t mode, struct err *e)

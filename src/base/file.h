@@ -22,6 +22,8 @@ int file_remove_tree(const char *path, struct err *e);
 
 /* Makes an entry of this folder durable. */
 int file_sync_folder(const char *path, struct err *e);
+/* The same for the folder in which PATH stands. */
+int file_sync_parent(const char *path, struct err *e);
 
 /* All LEN bytes, however often the kernel takes only a part. */
 int file_write_all(int fd, const void *p, size_t len, struct err *e);
