@@ -25,6 +25,12 @@ struct blob {
     };
 TABLES(X_STRUCT_)
 
+/* Room for a record of any table. */
+#define X_ANY_(id, name, keys) struct name##_row name;
+union any_row {
+    TABLES(X_ANY_)
+};
+
 #define X_ID_(id, name, keys) TABLE_ID_##id,
 enum table_id { TABLES(X_ID_) TABLE_COUNT };
 
