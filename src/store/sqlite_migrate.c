@@ -1,0 +1,104 @@
+/* The schema of a sqlite database: what it is, and the way from one version to the next. */
+#include "store/sqlite_inside.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+
+enum { APPLICATION_ID = 0x52656576 }; /* "Reev", so that file(1) and we know it */
+
+/* A column is added like this, together with its place at the end of schema/tables.def:
+ *
+ *     {"jobs have a priority",
+ *      "ALTER TABLE job ADD COLUMN priority INTEGER NOT NULL DEFAULT 0",
+ *      "ALTER TABLE job DROP COLUMN priority"},
+ */
+const struct sqlite_migration sqlite_migrations[] = {
+    {"the tables of schema/tables.def", NULL, NULL},
+};
+const int sqlite_newest = COUNT_OF(sqlite_migrations);
+
+int sqlite_version(sqlite3 *db, const char *path, int newest, int *ret, struct err *e)
+{
+    int64_t tables, ours, version, id;
+    if (sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'", 0, &tables,
+                      e) < 0 ||
+        sqlite_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_version'", 0,
+                      &ours, e) < 0 ||
+        sqlite_number(db, "PRAGMA application_id", 0, &id, e) < 0)
+        return -1;
+    if (tables == 0) {
+        *ret = 0;
+        return 0;
+    }
+    if (!ours || id != APPLICATION_ID)
+        return err_set(e, ERR_CONFLICT, "'%s' is the database of another program", path);
+    if (sqlite_number(db, "SELECT version FROM schema_version", 0, &version, e) < 0)
+        return -1;
+    if (version > newest)
+        return err_set(e, ERR_CONFLICT,
+                       "database '%s' has schema %lld, which is newer than this program (schema "
+                       "%d): start the newer program, or let it bring the schema down first",
+                       path, (long long)version, newest);
+    *ret = (int)version;
+    return 0;
+}
+
+static void create_all(struct text *sql)
+{
+    for (int t = 0; t < TABLE_COUNT; t++)
+        sql_create(sql, (enum table_id)t);
+    for (size_t i = 0; i < table_index_count; i++)
+        sql_index(sql, &table_indexes[i]);
+    /* The number of the last batch, and of the last program that took over. */
+    text_add(sql, "CREATE TABLE leader(id INTEGER PRIMARY KEY CHECK(id = 1),"
+                  " epoch INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT;\n"
+                  "INSERT INTO leader VALUES(1, 0, 0);\n"
+                  "CREATE TABLE IF NOT EXISTS schema_version(version INTEGER NOT NULL) STRICT;\n"
+                  "DELETE FROM schema_version;\n"
+                  "INSERT INTO schema_version VALUES(0);\n");
+    text_addf(sql, "PRAGMA application_id = %d;\n", APPLICATION_ID);
+}
+
+static void drop_all(struct text *sql)
+{
+    for (int t = 0; t < TABLE_COUNT; t++)
+        text_addf(sql, "DROP TABLE %s;\n", table_descs[t].name);
+    text_add(sql, "DROP TABLE leader;\n");
+}
+
+static int step(sqlite3 *db, const char *sql, int version, struct err *e)
+{
+    auto_text struct text all = {0};
+    text_addf(&all, "BEGIN IMMEDIATE;\n%s;\nUPDATE schema_version SET version = %d;\nCOMMIT;", sql,
+              version);
+    if (sqlite_run(db, text_get(&all), e) == 0)
+        return 0;
+    if (!sqlite3_get_autocommit(db))
+        sqlite_run(db, "ROLLBACK", NULL);
+    return -1;
+}
+
+int sqlite_migrate(sqlite3 *db, const struct sqlite_migration *list, int newest, int to,
+                   int *version, struct err *e)
+{
+    if (to < 0 || to > newest)
+        return err_set(e, ERR_INVALID, "there is no schema %d: it can be 0..%d", to, newest);
+    while (*version != to) {
+        auto_text struct text made = {0};
+        bool up = *version < to;
+        int next = !up ? *version - 1 : *version ? *version + 1 : newest;
+        int number = up ? next : *version; /* whose way we go */
+        const struct sqlite_migration *m = &list[number - 1];
+        const char *sql = up ? m->up : m->down;
+        if (up && *version == 0)
+            create_all(&made);
+        else if (!up && number == 1)
+            drop_all(&made);
+        if (made.len)
+            sql = text_get(&made);
+        if (step(db, sql, next, e) < 0)
+            return err_wrap(e, "schema %d to %d (%s)", *version, next, m->what);
+        *version = next;
+    }
+    return 0;
+}
