@@ -21,8 +21,8 @@ struct log_field {
     int64_t number;
 };
 
-/* PROGRAM stands in every line. FORMAT: "auto", "human" or "json". */
-int log_setup(const char *program, const char *format, const char *level, struct err *e);
+/* NAME (the program) stands in every line. FORMAT: "auto", "human" or "json". */
+int log_setup(const char *name, const char *format, const char *level, struct err *e);
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 
 #define F_INT(n, v)  ((struct log_field){.name = (n), .number = (int64_t)(v)})
