@@ -1,5 +1,6 @@
 #include "layer.h"
 
+#include <assert.h>
 #include <string.h>
 
 static void zero(real *x, size_t n)
@@ -224,12 +225,13 @@ void head_backward(const struct head *h, const struct head *grad, const real *po
 
 double softmax_loss(real *score, int n, int label)
 {
+    assert(label >= 0 && label < n);
     double most = score[0], sum = 0;
     for (int k = 1; k < n; k++)
         if (score[k] > most)
             most = score[k];
     for (int k = 0; k < n; k++)
-        sum += exp(score[k] - most);
+        sum += exp(score[k] - most); /* at least 1: that of the most */
     double loss = log(sum) - (score[label] - most);
     for (int k = 0; k < n; k++)
         score[k] = (real)(exp(score[k] - most) / sum);

@@ -5,6 +5,7 @@
 #ifndef PROTO_GCN_NUM_H
 #define PROTO_GCN_NUM_H
 
+#include <assert.h>
 #include <math.h>
 #include <stdint.h>
 
@@ -48,6 +49,7 @@ static inline double rng_between(struct rng *r, double low, double high)
 /* 0 .. n-1; N must not be 0. The bias of the remainder is below 2^-40 for the sizes used here. */
 static inline uint32_t rng_below(struct rng *r, uint32_t n)
 {
+    assert(n > 0);
     return (uint32_t)(rng_next(r) % n);
 }
 
