@@ -1,0 +1,97 @@
+#include "base/mem.h"
+#include "identity/tokens.h"
+#include "test.h"
+
+static bool finds(struct tokens *t, const char *token, int64_t now_ms, struct token_holder *ret)
+{
+    struct digest hash = token_hash(token);
+    return tokens_find(t, &hash, now_ms, ret);
+}
+
+static void put(struct tokens *t, const char *token, enum token_kind kind, int64_t id,
+                int64_t holder, int64_t expires_ms)
+{
+    struct digest hash = token_hash(token);
+    tokens_put(
+        t, &hash,
+        &(struct token_holder){.kind = kind, .id = id, .holder = holder, .expires_ms = expires_ms});
+}
+
+TEST("a token that was made is found by its text, another one is not")
+{
+    struct tokens *t = tokens_new();
+    struct digest hash;
+    auto_free char *token = token_make(&hash);
+    tokens_put(t, &hash, &(struct token_holder){.kind = TOKEN_API, .id = 7, .holder = 3});
+
+    struct token_holder who;
+    CHECK(finds(t, token, 1000, &who));
+    CHECK_INT(who.id, 7);
+    CHECK_INT(who.holder, 3);
+    CHECK(!finds(t, "rv_00", 1000, &who));
+    CHECK(!finds(t, "", 1000, &who));
+    tokens_free(t);
+}
+
+TEST("a token has 256 bits and is never made twice")
+{
+    struct digest one, two;
+    auto_free char *a = token_make(&one), *b = token_make(&two);
+    CHECK_INT(strlen(a), 3 + 64);
+    CHECK(strcmp(a, b) != 0);
+    CHECK(!digest_equal(&one, &two));
+}
+
+TEST("a token is good until its time is over, and for ever without one")
+{
+    struct tokens *t = tokens_new();
+    put(t, "short", TOKEN_API, 1, 1, 5000);
+    put(t, "long", TOKEN_API, 2, 1, 0);
+
+    struct token_holder who;
+    CHECK(finds(t, "short", 4999, &who));
+    CHECK(!finds(t, "short", 5000, &who));
+    CHECK(finds(t, "long", INT64_MAX, &who));
+    tokens_free(t);
+}
+
+TEST("removing a holder removes all of its tokens of that kind, and nobody else's")
+{
+    struct tokens *t = tokens_new();
+    put(t, "a", TOKEN_API, 1, 5, 0);
+    put(t, "b", TOKEN_API, 2, 5, 0);
+    put(t, "c", TOKEN_API, 3, 6, 0);
+    put(t, "d", TOKEN_NODE, 4, 5, 0);
+    tokens_remove_holder(t, TOKEN_API, 5);
+
+    struct token_holder who;
+    CHECK(!finds(t, "a", 1, &who));
+    CHECK(!finds(t, "b", 1, &who));
+    CHECK(finds(t, "c", 1, &who));
+    CHECK(finds(t, "d", 1, &who));
+
+    struct digest hash = token_hash("c");
+    tokens_remove(t, &hash);
+    tokens_remove(t, &hash);
+    CHECK(!finds(t, "c", 1, &who));
+    tokens_free(t);
+}
+
+TEST("a thousand tokens are all found, and putting one again changes its holder")
+{
+    struct tokens *t = tokens_new();
+    char name[16];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        put(t, name, TOKEN_API, i + 1, i + 1, 0);
+    }
+    put(t, "t500", TOKEN_API, 501, 9999, 0);
+
+    struct token_holder who;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        CHECK(finds(t, name, 1, &who));
+        CHECK_INT(who.holder, i == 500 ? 9999 : i + 1);
+    }
+    tokens_free(t);
+}
