@@ -1,6 +1,5 @@
 #include "layer.h"
 
-#include <assert.h>
 #include <string.h>
 
 static void zero(real *x, size_t n)
@@ -225,15 +224,15 @@ void head_backward(const struct head *h, const struct head *grad, const real *po
 
 double softmax_loss(real *score, int n, int label)
 {
-    assert(label >= 0 && label < n);
-    double most = score[0], sum = 0;
+    int best = 0;
     for (int k = 1; k < n; k++)
-        if (score[k] > most)
-            most = score[k];
+        if (score[k] > score[best])
+            best = k;
+    double most = score[best], others = 0;
     for (int k = 0; k < n; k++)
-        sum += exp(score[k] - most); /* at least 1: that of the most */
-    double loss = log(sum) - (score[label] - most);
+        others += k == best ? 0 : exp(score[k] - most);
+    double loss = log1p(others) - (score[label] - most);
     for (int k = 0; k < n; k++)
-        score[k] = (real)(exp(score[k] - most) / sum);
+        score[k] = (real)(exp(score[k] - most) / (1 + others));
     return loss;
 }

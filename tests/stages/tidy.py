@@ -57,7 +57,8 @@ def main(build, files):
         found = pool.map(lambda file: check(build, file, commands[os.path.realpath(file)]), wanted)
         for number, text in enumerate(found, 1):
             bad += bool(text)
-            print(text or f"{number} of {len(wanted)}", flush=True)
+            if text or number % 10 == 0:
+                print(text or f"{number} of {len(wanted)}", flush=True)
     print(f"{len(wanted)} files looked at, {bad} with finds")
     return 1 if bad else 0
 

@@ -1,0 +1,23 @@
+"""What system tests share: where the programs under test are."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def top():
+    """The project's folder."""
+    return TOP
+
+
+@pytest.fixture(scope="session")
+def build():
+    """The build folder under test: REEVE_BUILD, as ./test sets it, else what ./run made."""
+    folder = Path(os.environ.get("REEVE_BUILD", TOP / "build"))
+    if not (folder / "build.ninja").exists():
+        pytest.exit(f"{folder} is no build folder; start this by ./test system", returncode=2)
+    return folder
