@@ -11,4 +11,9 @@
 const char *explain_wait(const struct fleet_view *v, const struct job *j, bool mask_users,
                          struct text *out);
 
+/* The devices of the node that is nearest to serving J and that other attempts hold: their ids into
+ * RET, at most MOST. 0 when it does not wait for a device. The answer is the same for all jobs of a
+ * shape. */
+size_t explain_held_by(const struct fleet_view *v, const struct job *j, int64_t *ret, size_t most);
+
 #endif
