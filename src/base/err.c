@@ -22,6 +22,7 @@ int err_set(struct err *e, enum err_code code, const char *fmt, ...)
     va_list args;
     va_start(args, fmt);
     e->code = code;
+    e->field[0] = '\0';
     vsnprintf(e->text, sizeof e->text, fmt, args);
     va_end(args);
     return -1;
@@ -64,6 +65,7 @@ int err_sys(struct err *e, int errnum, const char *fmt, ...)
     va_list args;
     va_start(args, fmt);
     e->code = code_of_errno(errnum);
+    e->field[0] = '\0';
     int len = vsnprintf(e->text, sizeof e->text, fmt, args);
     va_end(args);
 
@@ -90,6 +92,18 @@ int err_wrap(struct err *e, const char *fmt, ...)
 
     if (len >= 0 && (size_t)len < sizeof e->text)
         snprintf(e->text + len, sizeof e->text - (size_t)len, ": %s", inner);
+    return -1;
+}
+
+int err_blame(struct err *e, const char *fmt, ...)
+{
+    if (!e)
+        return -1;
+
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(e->field, sizeof e->field, fmt, args);
+    va_end(args);
     return -1;
 }
 

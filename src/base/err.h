@@ -37,6 +37,7 @@ enum err_code { ERR_NONE, ERR_CODES(X) ERR_CODE_COUNT };
 struct err {
     enum err_code code;
     char text[512];
+    char field[64]; /* of the input, the one to blame: "gpus", "jobs[3].gpus"; "" when it is none */
 };
 
 /* All return -1, so that `return err_set(...)` is one statement. E may be NULL: "don't tell me".
@@ -45,6 +46,10 @@ struct err {
 int err_set(struct err *e, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 int err_sys(struct err *e, int errnum, const char *fmt, ...) PRINTF_LIKE(3, 4);
 int err_wrap(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Names the field to blame, for programs; the sentence should name it, too. Any other new failure
+ * in E forgets it, err_wrap() does not. Returns -1. */
+int err_blame(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* "not-found" for ERR_NOT_FOUND: stable, for machines. Never NULL. */
 const char *err_slug(enum err_code code);

@@ -139,25 +139,29 @@ int json_read_fields(const json_t *object, const struct json_field *fields, size
 
     const char *key;
     json_t *value;
-    if (strict)
-        json_object_foreach(
-            (json_t *)object, key,
-            value) if (!find(fields, count, key)) return err_set(e, ERR_INVALID,
-                                                                 "field '%.64s' is not known here",
-                                                                 key);
+    json_object_foreach((json_t *)object, key, value)
+    {
+        if (!strict || find(fields, count, key))
+            continue;
+        err_set(e, ERR_INVALID, "field '%.60s' is not known here", key);
+        return err_blame(e, "%.60s", key);
+    }
 
     for (size_t i = 0; i < count; i++) {
         value = json_object_get(object, fields[i].name);
         if (!value || (json_is_null(value) && fields[i].type != JSON_FIELD_ANY)) {
-            if (fields[i].required)
-                return err_set(e, ERR_INVALID, "field '%s' is missing", fields[i].name);
-            continue;
+            if (!fields[i].required)
+                continue;
+            err_set(e, ERR_INVALID, "field '%s' is missing", fields[i].name);
+            return err_blame(e, "%s", fields[i].name);
         }
-        if (!is_of_type(value, fields[i].type))
-            return err_set(e, ERR_INVALID, "field '%s' must be %s", fields[i].name,
-                           type_word(fields[i].type));
+        if (!is_of_type(value, fields[i].type)) {
+            err_set(e, ERR_INVALID, "field '%s' must be %s", fields[i].name,
+                    type_word(fields[i].type));
+            return err_blame(e, "%s", fields[i].name);
+        }
         if (check_range(value, &fields[i], e) < 0)
-            return -1;
+            return err_blame(e, "%s", fields[i].name);
         put(into, &fields[i], value);
     }
     return 0;

@@ -42,7 +42,7 @@ struct json_field {
 
 /* Reads an object into the struct at INTO by the table. Absent optional fields leave their member
  * as it is; null counts as absent. STRICT: an unknown key is an error that names it, else it is
- * passed over. ERR_INVALID says which field and why. */
+ * passed over. ERR_INVALID says which field and why, and E->field names it. */
 int json_read_fields(const json_t *object, const struct json_field *fields, size_t count,
                      bool strict, void *into, struct err *e);
 

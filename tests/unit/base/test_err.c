@@ -33,3 +33,15 @@ TEST("a sentence that is too long is cut, never overflows")
     err_wrap(&e, "%s", long_text);
     CHECK_INT(strlen(e.text), sizeof e.text - 1);
 }
+
+TEST("the field to blame outlives a wrapping, but not the next failure")
+{
+    struct err e = {0};
+    err_set(&e, ERR_INVALID, "field 'gpus' is 99");
+    CHECK_INT(err_blame(&e, "jobs[%d].gpus", 3), -1);
+    err_wrap(&e, "could not submit");
+    CHECK_TEXT(e.field, "jobs[3].gpus");
+    err_set(&e, ERR_CONFLICT, "something else");
+    CHECK_TEXT(e.field, "");
+    CHECK_INT(err_blame(NULL, "x"), -1);
+}
