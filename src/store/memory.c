@@ -443,6 +443,16 @@ static void plan_walk(struct walk *w, struct store *s, const struct store_query 
         w->low.ledger_segment.first_seq = above(q->after);
         w->high.ledger_segment.first_seq = INT64_MAX;
         break;
+    case QUERY_TOKENS:
+        walk_one(w, s, TABLE_ID_TOKEN);
+        w->low.token.id = above(q->after);
+        w->high.token.id = INT64_MAX;
+        break;
+    case QUERY_ENROLMENTS:
+        walk_one(w, s, TABLE_ID_ENROLMENT);
+        w->low.enrolment.id = above(q->after);
+        w->high.enrolment.id = INT64_MAX;
+        break;
     case QUERY_COUNT:
         break;
     }

@@ -40,6 +40,10 @@ bool query_lets_through(const struct store_query *q, enum table_id table, const 
             return false;
         return (!q->subject || row->subject == q->subject) && (!q->kind || row->kind == q->kind);
     }
+    case TABLE_ID_TOKEN: {
+        const struct token_row *token = record;
+        return !q->principal || token->principal == q->principal;
+    }
     default:
         return true;
     }

@@ -101,7 +101,7 @@ static void device_time_pass(const void *record, int64_t args[ARGS])
     args[3] = ((const struct device_time_row *)record)->day;
 }
 
-static void segments_start(const struct store_query *q, int64_t args[ARGS])
+static void after_start(const struct store_query *q, int64_t args[ARGS])
 {
     args[0] = q->after;
 }
@@ -109,6 +109,16 @@ static void segments_start(const struct store_query *q, int64_t args[ARGS])
 static void segments_pass(const void *record, int64_t args[ARGS])
 {
     args[0] = ((const struct ledger_segment_row *)record)->first_seq;
+}
+
+static void tokens_pass(const void *record, int64_t args[ARGS])
+{
+    args[0] = ((const struct token_row *)record)->id;
+}
+
+static void enrolments_pass(const void *record, int64_t args[ARGS])
+{
+    args[0] = ((const struct enrolment_row *)record)->id;
 }
 
 #define ONE(id) TABLE_ID_##id, TABLE_ID_##id
@@ -136,7 +146,10 @@ static const struct walk walks[QUERY_COUNT] = {
                            " ORDER BY device, day", NULL,
                            device_time_start, device_time_pass},
     [QUERY_SEGMENTS] = {ONE(LEDGER_SEGMENT), "WHERE first_seq > ?1 ORDER BY first_seq", NULL,
-                        segments_start, segments_pass},
+                        after_start, segments_pass},
+    [QUERY_TOKENS] = {ONE(TOKEN), "WHERE id > ?1 ORDER BY id", NULL, after_start, tokens_pass},
+    [QUERY_ENROLMENTS] = {ONE(ENROLMENT), "WHERE id > ?1 ORDER BY id", NULL,
+                          after_start, enrolments_pass},
 };
 /* clang-format on */
 

@@ -35,6 +35,8 @@ enum store_query_id {
     QUERY_LEDGER_NEWEST, /* before (seq; 0: newest), subject, kind: descending */
     QUERY_DEVICE_TIME,   /* key: device (0: all), from..upto: days; device, day ascending */
     QUERY_SEGMENTS,      /* after (first_seq): LEDGER_SEGMENT rows, ascending */
+    QUERY_TOKENS,        /* after (id): ascending, revoked ones too */
+    QUERY_ENROLMENTS,    /* after (id): ascending, used ones too */
     QUERY_COUNT,
 };
 
@@ -42,8 +44,9 @@ struct store_query {
     enum store_query_id id;
     /*
      * 0: everything. Else jobs, attempts and parts only where the job belongs to this principal,
-     * and ledger rows only where this one is the actor or the one acted for. Device time and
-     * segments belong to nobody: whether they may be read is decided before.
+     * tokens only this one's, and ledger rows only where this one is the actor or the one acted
+     * for. Device time, segments and enrolments belong to nobody: whether they may be read is
+     * decided before.
      */
     int64_t principal;
     int64_t key, from, upto, after, before, subject, kind, state;

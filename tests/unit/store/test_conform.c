@@ -332,6 +332,20 @@ CONFORM("device time is read by device and day")
                "device_time 1 10, device_time 1 11, device_time 1 12, device_time 2 10");
 }
 
+CONFORM("tokens and enrolments are read in the order they were made")
+{
+    struct batch *b = place_batch(p);
+    for (int i = 1; i <= 3; i++) {
+        batch_put(b, TABLE_ID_TOKEN, &(struct token_row){.id = i, .principal = i == 2 ? 9 : 8});
+        batch_put(b, TABLE_ID_ENROLMENT, &(struct enrolment_row){.id = i});
+    }
+    CHECK_OK(place_commit(p, b));
+    CHECK_TEXT(ASK(.id = QUERY_TOKENS), "token 1, token 2, token 3");
+    CHECK_TEXT(ASK(.id = QUERY_TOKENS, .principal = 8), "token 1, token 3");
+    CHECK_TEXT(ASK(.id = QUERY_TOKENS, .after = 1, .limit = 1), "token 2");
+    CHECK_TEXT(ASK(.id = QUERY_ENROLMENTS, .after = 2), "enrolment 3");
+}
+
 CONFORM("a closed ledger segment can be dropped, an open one cannot")
 {
     struct batch *b = place_batch(p);
