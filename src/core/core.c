@@ -52,9 +52,8 @@ static int apply_planned(struct core *c, const struct event *ev, struct err *e)
 
 static int apply_store_created(struct core *c, const struct event *ev, struct err *e)
 {
-    struct fleet_view *v = &c->fleet->view;
-    if (v->incarnation[0])
-        return err_set(e, ERR_CONFLICT, "the store was created already");
+    (void)e;
+    struct fleet_view *v = &c->fleet->view; /* again after a restore: another incarnation */
     snprintf(v->incarnation, sizeof v->incarnation, "%.63s", ev->STORE_CREATED.incarnation);
     snprintf(v->site, sizeof v->site, "%.15s", ev->STORE_CREATED.site);
     put_meta(c, "incarnation", 0, v->incarnation);

@@ -163,7 +163,9 @@ struct command {
     void (*on_done)(struct command *c);
     struct mailbox *reply_to;
     void *arg;
-    struct command *next; /* the engine's */
+    /* The engine's own. */
+    struct command *next;
+    struct engine *arg_engine;
 };
 
 struct command *command_new(enum command_kind kind);
@@ -187,6 +189,10 @@ void engine_listen(struct engine *g, struct mailbox *box,
                    void (*on_events)(void *arg, struct event_run *r), void *arg);
 
 /* ---- agents ---- */
+
+/* Any thread: this node's agent was heard just now, whatever it said. A node that is not heard for
+ * SILENCE_MS becomes unknown. */
+void engine_node_heard(struct engine *g, int64_t node);
 
 /* How lines reach a node: called on the owner thread. LINE is JSON without a newline, owned by the
  * callee. A node without a stream loses it; what matters is said again when it links. */

@@ -1,0 +1,148 @@
+/* Shared by the files of engine; not for anybody else. All on the owner thread unless said
+ * otherwise. */
+#ifndef ENGINE_INTERNAL_H
+#define ENGINE_INTERNAL_H
+
+#include "engine/clock.h"
+#include "engine/engine.h"
+#include "engine/idempotency.h"
+#include "engine/specs.h"
+#include "store/ledger.h"
+#include "store/writer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Something to be done once the batch it belongs to is durable. */
+struct action {
+    enum {
+        ACTION_SEND_START, /* A: job, B: attempt number */
+        ACTION_SEND_CANCEL,
+        ACTION_SEND_LINE,  /* A: node; TEXT: the line */
+        ACTION_TOKEN_PUT,  /* HASH, HOLDER */
+        ACTION_TOKEN_DROP, /* HASH */
+    } what;
+    int64_t a, b;
+    char *text; /* owned */
+    struct digest hash;
+    struct token_holder holder;
+    struct action *next;
+};
+
+/* A view with its references; freed on the owner thread once it is old and nobody reads it. */
+struct shared_view {
+    struct engine_view view; /* first: what readers hold */
+    struct snapshot snapshot;
+    atomic_int refs;
+    struct shared_view *next; /* older, waiting for its readers */
+};
+
+/* What belongs to one batch and leaves with it. */
+struct cargo {
+    int64_t seq;
+    struct command *commands, **last_command;
+    struct action *actions, **last_action;
+    struct event *events;
+    size_t event_count, event_room;
+    struct shared_view *view;
+    struct cargo *next;
+};
+
+struct listener {
+    struct mailbox *box;
+    void (*on_events)(void *arg, struct event_run *r);
+    void *arg;
+};
+
+enum { LISTENERS_MOST = 8, NODES_MOST = 65536 };
+
+/* What the engine knows of a node besides the fleet; lost with the process. */
+struct node_side {
+    _Atomic int64_t heard_mono_ms; /* any thread */
+    bool linked, hello_done;
+    int64_t held_until_mono_ms; /* marked busy by us after a refusal that nothing explained */
+};
+
+struct engine {
+    uv_loop_t *loop;
+    struct engine_config config;
+    struct engine_hooks hooks;
+    bool broken, stopping;
+
+    const struct store_ops *ops;
+    struct store *store;
+    struct writer *writer;
+    struct ledger_tail tail; /* as loaded; the writer goes on from it */
+    int64_t epoch, batch_seq, durable_seq;
+    bool full; /* the disk takes nothing for now */
+    int64_t free_checked_ms;
+    bool low; /* less than STORE_FREE_LOW is free: no new jobs */
+
+    struct core core;
+    struct engine_clock clock;
+    _Atomic int64_t offset_ms; /* any thread: what to add to the steady clock */
+    struct idempotency *idempotency;
+    struct specs *specs;
+    struct tokens *tokens;
+    struct workers *workers;
+    struct mailbox *inbox;
+    uv_prepare_t prepare;
+    uv_timer_t second, net;
+
+    struct batch *open; /* rows of the batch that fills; NULL: nothing yet */
+    struct cargo *filling, *flying, **last_flying;
+    int64_t next_token, next_enrolment;
+
+    pthread_mutex_t view_lock; /* guards CURRENT and OLD; innermost, held for a few instructions */
+    struct shared_view *current, *old;
+
+    struct listener listeners[LISTENERS_MOST];
+    size_t listener_count;
+    void (*send)(void *arg, int64_t node, char *line);
+    void *send_arg;
+
+    struct node_side *nodes; /* by id, NODES_MOST + 1 */
+    struct engine_stats stats;
+};
+
+/* batch.c: rows, events and what hangs on them. */
+struct batch *engine_batch(struct engine *g);
+/* Numbers the event, applies it and writes it to the ledger. What cannot be applied is our mistake.
+ */
+void engine_event(struct engine *g, struct event *ev);
+void engine_answer(struct engine *g, struct command *c); /* when what was done so far is durable */
+void engine_act(struct engine *g, const struct action *a); /* the same; TEXT is taken */
+void engine_flush(struct engine *g);
+void engine_on_durable(struct engine *g, int64_t seq);
+void engine_views_done(struct engine *g);
+
+/* jobs.c, admin.c, report.c: one function a command. Their error goes into C->error. */
+int command_submit(struct engine *g, struct command *c, struct err *e);
+int command_cancel(struct engine *g, struct command *c, struct err *e);
+int command_delete(struct engine *g, struct command *c, struct err *e);
+int command_principal_add(struct engine *g, struct command *c, struct err *e);
+int command_principal_change(struct engine *g, struct command *c, struct err *e);
+int command_token_create(struct engine *g, struct command *c, struct err *e);
+int command_token_revoke(struct engine *g, struct command *c, struct err *e);
+int command_enrolment_create(struct engine *g, struct command *c, struct err *e);
+int command_enrol(struct engine *g, struct command *c, struct err *e);
+int command_node_lost(struct engine *g, struct command *c, struct err *e);
+int command_node_retire(struct engine *g, struct command *c, struct err *e);
+int command_report(struct engine *g, struct command *c, struct err *e);
+int command_agent_link(struct engine *g, struct command *c, struct err *e);
+/* Reads the job's records on a worker and answers C later, by itself. */
+int command_retry(struct engine *g, struct command *c, struct err *e);
+
+/* schedule.c */
+void schedule_plan(struct engine *g); /* while a plan is due */
+void schedule_second(struct engine *g);
+void schedule_net(struct engine *g);
+/* The attempt is over without its node's word. */
+void schedule_lose(struct engine *g, const struct job *j, const char *why);
+void schedule_send_start(struct engine *g, int64_t job, int64_t n);
+void schedule_send_cancel(struct engine *g, int64_t job, int64_t n);
+
+/* A principal that may be acted as: known and not disabled. */
+const struct principal *engine_principal(struct engine *g, int64_t id, struct err *e);
+
+#endif
