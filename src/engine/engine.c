@@ -551,3 +551,8 @@ void engine_set_agent_sender(struct engine *g, void (*send)(void *arg, int64_t n
     g->send = send;
     g->send_arg = arg;
 }
+
+int engine_reader_open(struct engine *g, struct store_reader **ret, struct err *e)
+{
+    return g->ops->reader_open(g->store, ret, e);
+}

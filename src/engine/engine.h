@@ -67,6 +67,9 @@ struct tokens *engine_tokens(struct engine *g);
  * engine_store(). */
 struct workers *engine_workers(struct engine *g);
 const struct store_ops *engine_store(struct engine *g);
+/* A reader of the store for somebody who is no worker; close it with engine_store()->reader_close.
+ */
+int engine_reader_open(struct engine *g, struct store_reader **ret, struct err *e);
 /* The engine's own clock (Unix ms, never below what the ledger has). */
 int64_t engine_now_ms(struct engine *g);
 

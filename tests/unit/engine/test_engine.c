@@ -1,0 +1,384 @@
+#include "base/file.h"
+#include "base/mem.h"
+#include "engine/engine.h"
+#include "store/ledger.h"
+#include "test.h"
+
+/* One loop for the owner and a door; an agent that is only lines. */
+static uv_loop_t loop;
+static struct engine *engine;
+static struct mailbox *door;
+static char *admin_token;
+static bool broken;
+static char lines[64][2048];
+static int line_count;
+
+static void on_broken(void *arg, const struct err *why)
+{
+    (void)arg, (void)why;
+    broken = true;
+}
+
+static void on_line(void *arg, int64_t node, char *line)
+{
+    (void)arg, (void)node;
+    snprintf(lines[line_count++ % 64], sizeof lines[0], "%s", line);
+    free(line);
+}
+
+static int begin(const char *store)
+{
+    struct engine_config c = {.store = store,
+                              .silence_ms = 15000,
+                              .policy = {.gpu_hour_micros = 3600000,
+                                         .kwh_micros = 150000,
+                                         .pue_milli = 1000,
+                                         .lost_after_ms = 300000,
+                                         .currency = "USD"}};
+    struct engine_hooks hooks = {on_broken, NULL};
+    uv_loop_init(&loop);
+    broken = false;
+    line_count = 0;
+    if (engine_start(&loop, &c, &hooks, &engine, &admin_token, &test_err) < 0)
+        return -1;
+    door = mailbox_new(&loop, 1000);
+    engine_set_agent_sender(engine, on_line, NULL);
+    return 0;
+}
+
+static void end(void)
+{
+    engine_stop(engine);
+    mailbox_close(door);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    mailbox_free(door);
+    CHECK_INT(uv_loop_close(&loop), 0);
+    free(admin_token);
+    admin_token = NULL;
+}
+
+static struct command *answered;
+static void on_done(struct command *c)
+{
+    answered = c;
+}
+
+/* Sends it and waits; the answer is freed at the next call. */
+static const struct command *ask(struct command *c)
+{
+    command_free(answered);
+    answered = NULL;
+    c->on_done = on_done;
+    c->reply_to = door;
+    CHECK(engine_command(engine, c));
+    while (!answered)
+        uv_run(&loop, UV_RUN_ONCE);
+    return answered;
+}
+
+static void settle(void)
+{
+    for (int i = 0; i < 50; i++) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        usleep(1000);
+    }
+}
+
+static struct command *a_submission(int64_t actor, int jobs)
+{
+    struct command *c = command_new(COMMAND_SUBMIT);
+    c->actor = actor;
+    c->jobs = mem_new_array(struct submission, (size_t)jobs);
+    c->job_count = (size_t)jobs;
+    for (int i = 0; i < jobs; i++) {
+        c->jobs[i].gpus = 1;
+        c->jobs[i].memory_mib = 16384;
+        c->jobs[i].flags = JOB_MEMORY_DEFAULT;
+        c->jobs[i].retries = 1;
+        snprintf(c->jobs[i].name, sizeof c->jobs[i].name, "job");
+        c->jobs[i].spec = mem_strdup("{\"command\":[\"true\"]}");
+    }
+    return c;
+}
+
+static struct command *a_report(int64_t node, const char *boot, bool hello)
+{
+    struct command *c = command_new(COMMAND_REPORT);
+    struct report *r = c->report = mem_new(struct report);
+    r->node = node;
+    r->is_hello = hello;
+    snprintf(r->boot_id, sizeof r->boot_id, "%s", boot);
+    snprintf(r->data_id, sizeof r->data_id, "data");
+    if (hello) {
+        r->cpu_milli = 8000;
+        r->memory_mib = 32768;
+        r->isolation = ISOLATION_SHARED;
+        r->device_count = 1;
+        r->devices = mem_new(struct device_report);
+        snprintf(r->devices->uuid, sizeof r->devices->uuid, "GPU-1");
+        snprintf(r->devices->model, sizeof r->devices->model, "RTX 3080");
+        r->devices->memory_mib = r->devices->free_mib = 10240;
+    }
+    return c;
+}
+
+static struct attempt_report *an_attempt(struct command *c, int64_t job, int64_t n, int what)
+{
+    const struct engine_view *v = engine_view_get(engine);
+    c->report->attempts = mem_new(struct attempt_report);
+    c->report->attempt_count = 1;
+    struct attempt_report *a = c->report->attempts;
+    attempt_id(a->id, v->fleet.incarnation, job, n);
+    engine_view_release(engine, v);
+    a->job = job;
+    a->n = n;
+    a->what = what;
+    return a;
+}
+
+static int64_t join_node(const char *name)
+{
+    struct command *c = command_new(COMMAND_ENROLMENT_CREATE);
+    c->actor = 1;
+    auto_free char *token = token_make(&c->hash);
+    struct digest hash = c->hash;
+    CHECK_INT(ask(c)->error.code, 0);
+    c = command_new(COMMAND_ENROL);
+    c->hash = hash;
+    snprintf(c->name, sizeof c->name, "%s", name);
+    auto_free char *key = token_make(&c->key_hash);
+    CHECK_INT(ask(c)->error.code, 0);
+    int64_t node = answered->ret_id;
+    c = command_new(COMMAND_ENROL);
+    c->hash = hash;
+    snprintf(c->name, sizeof c->name, "thief");
+    CHECK_INT(ask(c)->error.code, ERR_UNAUTHENTICATED); /* good once */
+
+    c = command_new(COMMAND_AGENT_LINK);
+    c->node = node;
+    c->linked = true;
+    ask(c);
+    CHECK_INT(ask(a_report(node, "boot-1", true))->error.code, 0);
+    return node;
+}
+
+static int state_of(int64_t job)
+{
+    const struct engine_view *v = engine_view_get(engine);
+    const struct job *j = fleet_job(&v->fleet, job);
+    int state = j ? j->state : -1;
+    engine_view_release(engine, v);
+    return state;
+}
+
+static struct replay_result replay(void)
+{
+    struct replay_result r;
+    struct store_reader *reader;
+    CHECK_OK(engine_reader_open(engine, &reader, &test_err));
+    CHECK_OK(engine_replay(engine_store(engine), reader, &r, &test_err));
+    struct ledger_check check;
+    CHECK_OK(ledger_verify(engine_store(engine), reader, NULL, NULL, &check, &test_err));
+    CHECK_INT(check.rows, r.rows);
+    engine_store(engine)->reader_close(reader);
+    return r;
+}
+
+TEST("a new store gives one admin token, whose hash finds the admin")
+{
+    CHECK_OK(begin("memory:"));
+    CHECK(admin_token && strlen(admin_token) > 60);
+    struct digest hash = token_hash(admin_token);
+    struct token_holder holder;
+    CHECK(tokens_find(engine_tokens(engine), &hash, engine_now_ms(engine), &holder));
+    CHECK_INT(holder.holder, 1);
+    end();
+}
+
+TEST("a job goes from submission to its end, and costs what it used")
+{
+    CHECK_OK(begin("memory:"));
+    CHECK_INT(ask(a_submission(1, 1))->error.code, 0);
+    int64_t job = answered->ret_id;
+    CHECK_INT(answered->jobs[0].ret_position, 1);
+    CHECK_INT(state_of(job), JOB_QUEUED); /* the view has it when the answer is there */
+
+    int64_t node = join_node("n");
+    settle();
+    CHECK_INT(state_of(job), JOB_SCHEDULED);
+    CHECK_INT(line_count, 1);
+    CHECK(strstr(lines[0], "\"type\":\"start\"") && strstr(lines[0], "\"command\":[\"true\"]") &&
+          strstr(lines[0], "\"devices\":[\"GPU-1\"]"));
+
+    struct command *c = a_report(node, "boot-1", false);
+    an_attempt(c, job, 1, REPORT_STARTED);
+    ask(c);
+    CHECK_INT(state_of(job), JOB_RUNNING);
+    c = a_report(node, "boot-1", false);
+    struct attempt_report *a = an_attempt(c, job, 1, REPORT_ENDED);
+    a->outcome = OUTCOME_COMPLETED;
+    a->run_ms = 2000;
+    a->energy_mj = 3600000;
+    ask(c);
+    CHECK_INT(state_of(job), -1);
+    settle();
+    CHECK(strstr(lines[1], "\"forget\""));
+    const struct engine_view *v = engine_view_get(engine);
+    CHECK_INT(v->fleet.completed, 1);
+    CHECK_INT(v->stats.ended, 1);
+    engine_view_release(engine, v);
+
+    struct replay_result r = replay();
+    CHECK_INT(r.first_different, 0);
+    CHECK_INT(r.decisions, 1);
+    end();
+}
+
+TEST("a key repeated gives the first answer, with another body it is refused")
+{
+    CHECK_OK(begin("memory:"));
+    for (int i = 0; i < 3; i++) {
+        struct command *c = a_submission(1, 2);
+        c->idempotency_key = mem_strdup("1/jobs/k");
+        c->body_hash = digest_of(i < 2 ? "a" : "b", 1);
+        ask(c);
+        CHECK_INT(answered->error.code, i < 2 ? 0 : ERR_UNPROCESSABLE);
+        if (i < 2) {
+            CHECK_INT(answered->ret_id, 1);
+            CHECK_INT(answered->jobs[1].ret_id, 2);
+            CHECK_INT(answered->ret_repeated, i == 1);
+        }
+    }
+    end();
+}
+
+TEST("jobs of others cannot be cancelled by a user, own ones can, and an end is an end")
+{
+    CHECK_OK(begin("memory:"));
+    for (int i = 0; i < 2; i++) {
+        struct command *c = command_new(COMMAND_PRINCIPAL_ADD);
+        c->actor = 1;
+        c->role = 2;
+        snprintf(c->name, sizeof c->name, "user%d", i);
+        CHECK_INT(ask(c)->ret_id, 2 + i);
+    }
+    ask(a_submission(2, 1));
+    for (int i = 0; i < 4; i++) {
+        static const struct {
+            int64_t actor, job, code;
+        } steps[] = {{3, 1, ERR_DENIED}, {2, 1, 0}, {2, 1, ERR_CONFLICT}, {2, 99, ERR_NOT_FOUND}};
+        struct command *c = command_new(COMMAND_CANCEL);
+        c->actor = steps[i].actor;
+        c->id = steps[i].job;
+        CHECK_INT(ask(c)->error.code, steps[i].code);
+    }
+    struct command *c = command_new(COMMAND_RETRY);
+    c->actor = 2;
+    c->id = 1;
+    CHECK_INT(ask(c)->error.code, 0);
+    CHECK_INT(state_of(1), JOB_QUEUED);
+    CHECK_INT(replay().first_different, 0);
+    end();
+}
+
+TEST("a node that will not start a job, and cannot say why, is not asked at once again")
+{
+    CHECK_OK(begin("memory:"));
+    ask(a_submission(1, 1));
+    int64_t node = join_node("n");
+    settle();
+    struct command *c = a_report(node, "boot-1", false);
+    an_attempt(c, 1, 1, REPORT_REFUSED);
+    ask(c);
+    settle();
+    CHECK_INT(state_of(1), JOB_QUEUED);
+    int starts = 0;
+    for (int i = 0; i < line_count; i++)
+        starts += strstr(lines[i], "\"start\"") != NULL;
+    CHECK_INT(starts, 1);
+    end();
+}
+
+TEST("after a reboot of its node an attempt is lost and the job is tried again")
+{
+    CHECK_OK(begin("memory:"));
+    ask(a_submission(1, 1));
+    int64_t node = join_node("n");
+    settle();
+    struct command *c = a_report(node, "boot-1", false);
+    an_attempt(c, 1, 1, REPORT_STARTED);
+    ask(c);
+    ask(a_report(node, "boot-2", true));
+    settle();
+    CHECK_INT(state_of(1), JOB_SCHEDULED);
+    const struct engine_view *v = engine_view_get(engine);
+    CHECK_INT(fleet_job(&v->fleet, 1)->attempts, 2);
+    engine_view_release(engine, v);
+    CHECK_INT(replay().first_different, 0);
+    end();
+}
+
+TEST("what was acknowledged is there after a restart, and attempts go on")
+{
+    char folder[] = "/tmp/test_engineXXXXXX";
+    CHECK(mkdtemp(folder) != NULL);
+    auto_free char *store = mem_printf("sqlite:%s/reeve.db", folder);
+    CHECK_OK(begin(store));
+    ask(a_submission(1, 3));
+    int64_t node = join_node("n");
+    settle();
+    CHECK_INT(state_of(1), JOB_SCHEDULED);
+    end();
+
+    CHECK_OK(begin(store));
+    CHECK(admin_token == NULL);
+    CHECK_INT(state_of(1), JOB_SCHEDULED);
+    CHECK_INT(state_of(3), JOB_QUEUED);
+    struct command *c = command_new(COMMAND_AGENT_LINK);
+    c->node = node;
+    c->linked = true;
+    ask(c);
+    /* The agent had started it meanwhile. */
+    c = a_report(node, "boot-1", true);
+    an_attempt(c, 1, 1, REPORT_STARTED)->ago_ms = 500;
+    ask(c);
+    CHECK_INT(state_of(1), JOB_RUNNING);
+    ask(a_submission(1, 1));
+    CHECK_INT(answered->ret_id, 4);
+    CHECK_INT(replay().first_different, 0);
+    end();
+    CHECK_OK(file_remove_tree(folder, &test_err));
+}
+
+TEST("a full disk refuses changes, loses nothing, and goes on when there is room")
+{
+    CHECK_OK(begin("memory:full=commit@3-4"));
+    CHECK_INT(ask(a_submission(1, 1))->error.code, 0);
+    /* The second one waits until there is room; a third is refused meanwhile. */
+    CHECK_INT(ask(a_submission(1, 1))->error.code, 0);
+    CHECK_INT(answered->ret_id, 2);
+    CHECK_INT(state_of(2), JOB_QUEUED);
+    end();
+}
+
+TEST("a store that fails for good ends the engine with a word, and no answer pretends")
+{
+    CHECK_OK(begin("memory:fail=commit@2"));
+    struct command *c = a_submission(1, 1);
+    c->on_done = on_done;
+    c->reply_to = door;
+    command_free(answered);
+    answered = NULL;
+    CHECK(engine_command(engine, c));
+    while (!broken)
+        uv_run(&loop, UV_RUN_ONCE);
+    CHECK(answered == NULL);
+    engine_stop(engine);
+    mailbox_drain(door);
+    CHECK(answered && answered->error.code == ERR_UNAVAILABLE);
+    mailbox_close(door);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    mailbox_free(door);
+    uv_loop_close(&loop);
+    free(admin_token);
+}
