@@ -166,7 +166,8 @@ struct http_stream_events {
     void *arg;
 };
 
-/* Answers R with a body that has no end yet. Never NULL. */
+/* Answers R with a body that has no end yet. NULL: there is nobody to stream to (the server stops,
+ * no descriptor is left); R is gone then too and no call-back follows. */
 struct http_stream *http_stream_begin(struct http_request *r, int status, const char *type,
                                       const struct http_header *headers,
                                       const struct http_stream_events *events);

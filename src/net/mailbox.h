@@ -14,7 +14,7 @@
 
 struct mailbox;
 
-/* On the loop's thread. MOST messages wait at most. Never NULL. */
+/* On the loop's thread. MOST messages wait at most, besides the batch being run. Never NULL. */
 struct mailbox *mailbox_new(uv_loop_t *loop, size_t most);
 
 /* Any thread. FN will run on the loop's thread and owns MESSAGE from now on. False: the box is full
@@ -27,6 +27,9 @@ bool mailbox_post_answer(struct mailbox *m, void (*fn)(void *message), void *mes
 
 /* How many wait now. Any thread; a moment later it may be another number. */
 size_t mailbox_waiting(struct mailbox *m);
+
+/* On the loop's thread: whether the box alone keeps uv_run() from returning. It does at first. */
+void mailbox_hold_loop(struct mailbox *m, bool hold);
 
 /* On the loop's thread: runs now what waits, and what that posts. Returns how many were run. */
 size_t mailbox_drain(struct mailbox *m);

@@ -1,0 +1,281 @@
+#include "net/http_exchange.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "net/addr.h"
+
+#include <assert.h>
+#include <strings.h>
+
+#define TIMEOUT_MS         30000
+#define CONNECT_TIMEOUT_MS 5000
+#define MAX_BODY           (16 * 1024 * 1024)
+#define MAX_HEADERS        65536
+
+static void init_curl(void)
+{
+    CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
+    assert(rc == CURLE_OK);
+}
+
+void exchange_init_curl(void)
+{
+    static uv_once_t once = UV_ONCE_INIT;
+    uv_once(&once, init_curl);
+}
+
+/* ---- what comes back ---- */
+
+static size_t on_header(char *line, size_t size, size_t count, void *exchange)
+{
+    struct exchange *x = exchange;
+    size_t len = size * count;
+    x->header_bytes += len;
+    if (x->header_bytes > MAX_HEADERS) {
+        err_set(&x->ours, ERR_TOO_LARGE, "the answer has more than %d bytes of headers",
+                MAX_HEADERS);
+        return 0;
+    }
+    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+        text_clear(&x->head); /* what came before was an interim answer */
+        return len;
+    }
+    const char *colon = memchr(line, ':', len), *end = line + len;
+    if (!colon || memchr(line, '\0', len))
+        return len;
+    const char *value = colon + 1;
+    while (value < end && (*value == ' ' || *value == '\t'))
+        value++;
+    while (end > value && (unsigned char)end[-1] <= ' ')
+        end--;
+    text_add_bytes(&x->head, line, (size_t)(colon - line));
+    text_add_char(&x->head, '\0');
+    text_add_bytes(&x->head, value, (size_t)(end - value));
+    text_add_char(&x->head, '\0');
+    return len;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *exchange)
+{
+    struct exchange *x = exchange;
+    size_t len = size * count;
+    if (x->stopped) /* cancelled from on_data */
+        return 0;
+    long status = 0;
+    curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
+
+    if (x->on_data && status / 100 == 2) {
+        if (x->on_data(x->arg, bytes, len))
+            return len;
+        x->stopped = true;
+        return 0;
+    }
+    if (x->body.len + len > x->max_body) {
+        err_set(&x->ours, ERR_TOO_LARGE, "the answer has more than %zu bytes", x->max_body);
+        return 0;
+    }
+    text_add_bytes(&x->body, bytes, len);
+    return len;
+}
+
+static curl_socket_t open_public_socket(void *exchange, curlsocktype purpose,
+                                        struct curl_sockaddr *addr)
+{
+    struct exchange *x = exchange;
+    if (purpose != CURLSOCKTYPE_IPCXN || !net_sockaddr_is_public(&addr->addr)) {
+        char text[NET_ADDR_TEXT];
+        err_set(&x->ours, ERR_DENIED, "address %s is not one of the open Internet",
+                net_sockaddr_format(&addr->addr, text));
+        return CURL_SOCKET_BAD;
+    }
+    return socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
+}
+
+/* ---- begin ---- */
+
+static bool is_one_line(const char *s)
+{
+    return !s[strcspn(s, "\r\n")];
+}
+
+static int add_headers(struct exchange *x, const struct http_call *call, struct err *e)
+{
+    bool has_type = false;
+    for (const struct http_header *h = call->headers; h && h->name; h++) {
+        if (!is_one_line(h->name) || !is_one_line(h->value))
+            return err_set(e, ERR_INVALID, "a header of the call holds a line break");
+        has_type = has_type || strcasecmp(h->name, "Content-Type") == 0;
+        auto_free char *line =
+            h->value[0] ? mem_printf("%s: %s", h->name, h->value) : mem_printf("%s;", h->name);
+        x->headers = curl_slist_append(x->headers, line);
+    }
+    if (!has_type) /* or libcurl claims that the body is a form */
+        x->headers = curl_slist_append(x->headers, "Content-Type:");
+    curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
+    return 0;
+}
+
+static void set_method(CURL *easy, const struct http_call *call)
+{
+    enum http_method method = call->method ? call->method : HTTP_GET;
+    bool sends = call->len || method == HTTP_POST || method == HTTP_PUT || method == HTTP_PATCH;
+    if (sends) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->len);
+        curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, call->len ? call->body : "");
+    }
+    if (method == HTTP_HEAD)
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    else if (sends ? method != HTTP_POST : method != HTTP_GET)
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, http_method_name(method));
+}
+
+static void set_limits(struct exchange *x, const struct http_call *call)
+{
+    CURL *easy = x->easy;
+    int64_t timeout_ms = call->timeout_ms ? call->timeout_ms : call->on_data ? 0 : TIMEOUT_MS;
+    int64_t connect_ms = call->connect_timeout_ms ? call->connect_timeout_ms : CONNECT_TIMEOUT_MS;
+    x->max_body = call->max_body ? call->max_body : MAX_BODY;
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    if (call->silence_ms) {
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((call->silence_ms + 999) / 1000));
+    }
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+}
+
+static void set_protocols(CURL *easy, bool https_only)
+{
+#if LIBCURL_VERSION_NUM >= 0x075500
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, https_only ? "https" : "http,https");
+#else
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
+                     (long)(https_only ? CURLPROTO_HTTPS : CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+int exchange_begin(struct exchange *x, const struct http_call *call, void *arg, struct err *e)
+{
+    CURL *easy = x->easy;
+    x->on_data = call->on_data;
+    x->arg = arg;
+    curl_easy_setopt(easy, CURLOPT_URL, call->url);
+    set_protocols(easy, call->public_only);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "reeve/" REEVE_VERSION);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->why);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
+    if (call->unix_socket)
+        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
+    if (call->ca_file) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, call->ca_file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
+    if (call->insecure) {
+        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    if (call->public_only) {
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_public_socket);
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, x);
+        /* A kept connection was checked when it was opened, but maybe for a call that allows more.
+         */
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    }
+    set_limits(x, call);
+    set_method(easy, call);
+    return add_headers(x, call, e);
+}
+
+/* ---- end ---- */
+
+static enum err_code code_of(CURLcode code)
+{
+    switch (code) {
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return ERR_INVALID;
+    case CURLE_OPERATION_TIMEDOUT:
+        return ERR_TIMEOUT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+        return ERR_DENIED;
+    default:
+        return ERR_UNAVAILABLE;
+    }
+}
+
+void exchange_reply(struct exchange *x, CURLcode code, struct http_reply *ret)
+{
+    long status = 0;
+    curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
+    *ret = (struct http_reply){.status = (int)status};
+    if (code != CURLE_OK && x->ours.code) {
+        ret->err = x->ours;
+    } else if (code != CURLE_OK && !x->stopped) {
+        const char *url = NULL;
+        curl_easy_getinfo(x->easy, CURLINFO_EFFECTIVE_URL, &url);
+        err_set(&ret->err, code_of(code), "%s: %s", url ? url : "",
+                x->why[0] ? x->why : curl_easy_strerror(code));
+    }
+    text_add_char(&x->head, '\0'); /* an empty name ends the list */
+    ret->body = text_get(&x->body);
+    ret->len = x->body.len;
+    ret->headers_ = text_get(&x->head);
+}
+
+void exchange_clear(struct exchange *x)
+{
+    curl_slist_free_all(x->headers);
+    text_done(&x->head);
+    text_done(&x->body);
+    *x = (struct exchange){.easy = x->easy};
+}
+
+const char *http_reply_header(const struct http_reply *reply, const char *name)
+{
+    for (const char *p = reply->headers_; p && *p;) {
+        const char *value = p + strlen(p) + 1;
+        if (strcasecmp(p, name) == 0)
+            return value;
+        p = value + strlen(value) + 1;
+    }
+    return NULL;
+}
+
+/* The detail of a problem document, or its title; NULL when it is none. */
+static char *problem_text(const struct http_reply *reply)
+{
+    const char *type = http_reply_header(reply, "Content-Type");
+    if (!type || strncasecmp(type, "application/problem+json", 24) != 0)
+        return NULL;
+    auto_json json_t *problem = NULL;
+    if (json_parse(reply->body, reply->len, &problem, NULL) < 0)
+        return NULL;
+    const char *text = json_string_value(json_object_get(problem, "detail"));
+    if (!text || !*text)
+        text = json_string_value(json_object_get(problem, "title"));
+    return text ? mem_strdup(text) : NULL;
+}
+
+int http_reply_check(const struct http_reply *reply, struct err *e)
+{
+    if (reply->err.code) {
+        if (e)
+            *e = reply->err;
+        return -1;
+    }
+    if (reply->status / 100 == 2)
+        return 0;
+    auto_free char *text = problem_text(reply);
+    enum err_code code = err_from_http(reply->status);
+    if (text)
+        return err_set(e, code, "%s", text);
+    return err_set(e, code, "the server answered with status %d", reply->status);
+}
