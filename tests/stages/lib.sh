@@ -61,8 +61,11 @@ python_venv() {
     if [ "$(cat .venv/made-from 2>/dev/null)" != "$want" ]; then
         echo "making .venv"
         rm -rf .venv
-        $python -m venv .venv
-        .venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+        # Said by hand, since the shell does not end by itself in what stands before || somewhere.
+        if ! $python -m venv .venv ||
+            ! .venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt; then
+            die "could not install the Python packages of tests/requirements.txt" "is the package index reachable?"
+        fi
         printf '%s\n' "$want" >.venv/made-from
     fi
 }
