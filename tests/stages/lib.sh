@@ -98,12 +98,18 @@ PY
     return $rc
 }
 
-# our_files PATTERN...: those that git knows or would add.
+# our_files PATTERN...: those that git knows or would add; without git, those outside of folders that
+# are made while building. `*` stands for slashes too.
 our_files() {
-    local file
-    git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
-        [ ! -f "$file" ] || printf '%s\n' "$file"
-    done
+    local file pattern match=()
+    if git rev-parse --git-dir >/dev/null 2>&1; then
+        git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+            [ ! -f "$file" ] || printf '%s\n' "$file"
+        done
+    else
+        for pattern in "${@/#./*}"; do match+=(-o -path "./$pattern"); done
+        find . \( -path './build*' -o -path './.*' \) -prune -o -type f \( "${match[@]:1}" \) -print | sed 's,^\./,,'
+    fi
 }
 
 # our_scripts ENDING FIRST_LINE: files with that ending, or with none and that first line.
