@@ -64,9 +64,11 @@ void request_free(struct http_request *r)
 static void refuse(struct http_request *r, int status, const char *slug, const char *title,
                    const char *detail)
 {
+    /* After nonsense it is not sure where the next request begins. */
     static const struct http_header close[] = {{"Connection", "close"}, {0}};
+    bool nonsense = status == 400 || status == 431;
     if (!r->response)
-        answer_set_problem(r, status, slug, title, detail, status == 431 ? close : NULL);
+        answer_set_problem(r, status, slug, title, detail, nonsense ? close : NULL);
 }
 
 static void refuse_invalid(struct http_request *r, const char *what, const char *why)

@@ -138,7 +138,6 @@ TEST("nonsense in place of a request is refused")
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         auto_close int fd = raw_connect(&d);
         raw_send(fd, bad[i]);
-        shutdown(fd, SHUT_WR);
         auto_free char *answer = raw_read(fd, NULL);
         int status = raw_status(answer);
         ck_assert_msg(status == 0 || (status >= 400 && status < 600), "%s: %s", bad[i], answer);
