@@ -67,6 +67,15 @@ void engine_event(struct engine *g, struct event *ev)
         remember_event(g, ev);
 }
 
+void engine_snapshot_event(struct engine *g)
+{
+    struct event ev = {.kind = EVENT_ID_SNAPSHOT};
+    fleet_refresh(g->core.fleet);
+    struct digest d = fleet_digest(&g->core.fleet->view);
+    hex_write(ev.SNAPSHOT.digest, d.bytes, DIGEST_SIZE);
+    engine_event(g, &ev);
+}
+
 void engine_answer(struct engine *g, struct command *c)
 {
     /* Even what changed nothing waits for the batch: it may show what that batch holds. */

@@ -342,11 +342,8 @@ static void begin_epoch(struct engine *g, char **ret_token)
     ev.EPOCH_BEGAN.epoch = g->epoch;
     engine_event(g, &ev);
     set_policy(g);
-    struct event snapshot = {.kind = EVENT_ID_SNAPSHOT};
-    fleet_refresh(g->core.fleet);
-    struct digest d = fleet_digest(&g->core.fleet->view);
-    hex_write(snapshot.SNAPSHOT.digest, d.bytes, DIGEST_SIZE);
-    engine_event(g, &snapshot);
+    engine_snapshot_event(g);
+    g->snapshot_day = g->clock.last_ms / 86400000;
 }
 
 static int start_reader(void *arg, void **ret, struct err *e)

@@ -92,6 +92,7 @@ struct engine {
     struct batch *open; /* rows of the batch that fills; NULL: nothing yet */
     struct cargo *filling, *flying, **last_flying;
     int64_t next_token, next_enrolment;
+    int64_t snapshot_day; /* of the last digest in the ledger: days since 1970 */
 
     pthread_mutex_t view_lock; /* guards CURRENT and OLD; innermost, held for a few instructions */
     struct shared_view *current, *old;
@@ -110,6 +111,8 @@ struct batch *engine_batch(struct engine *g);
 /* Numbers the event, applies it and writes it to the ledger. What cannot be applied is our mistake.
  */
 void engine_event(struct engine *g, struct event *ev);
+/* The digest of the fleet as it is, into the ledger. */
+void engine_snapshot_event(struct engine *g);
 void engine_answer(struct engine *g, struct command *c); /* when what was done so far is durable */
 void engine_act(struct engine *g, const struct action *a); /* the same; TEXT is taken */
 void engine_flush(struct engine *g);

@@ -220,6 +220,15 @@ static void expire_key(void *arg, const char *key)
     batch_delete(engine_batch(arg), TABLE_ID_IDEMPOTENCY, &row);
 }
 
+/* Once a day the whole fleet's digest goes into the ledger: replay is held against it. */
+static void write_snapshot(struct engine *g, int64_t now)
+{
+    if (now / 86400000 == g->snapshot_day)
+        return;
+    g->snapshot_day = now / 86400000;
+    engine_snapshot_event(g);
+}
+
 void schedule_net(struct engine *g)
 {
     const struct fleet_view *v = view(g);
@@ -233,4 +242,5 @@ void schedule_net(struct engine *g)
     for (size_t i = 0; i < count; i++)
         check_attempt(g, fleet_job(v, jobs[i]), now, mono);
     idempotency_expire(g->idempotency, now, 1000, expire_key, g);
+    write_snapshot(g, now);
 }
