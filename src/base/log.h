@@ -29,8 +29,12 @@ void log_write(enum log_level level, const char *message, const struct log_field
 #define F_TEXT(n, v) ((struct log_field){.name = (n), .text = (v) ? (v) : ""})
 #define F_ERR(e)     F_TEXT("error", (e)->text)
 
+#ifdef __cppcheck__ /* version 2.10 does not know __VA_OPT__ */
+#define LOG_AT(level, message, ...) log_write(level, message, NULL)
+#else
 #define LOG_AT(level, message, ...)                                                                \
     log_write(level, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+#endif
 #define log_debug(message, ...) LOG_AT(LOG_LEVEL_DEBUG, message, __VA_ARGS__)
 #define log_info(message, ...)  LOG_AT(LOG_LEVEL_INFO, message, __VA_ARGS__)
 #define log_warn(message, ...)  LOG_AT(LOG_LEVEL_WARN, message, __VA_ARGS__)

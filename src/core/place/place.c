@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
+
 void place_plan_init(struct place_plan *p, const struct fleet_view *v)
 {
     size_t devices = (size_t)v->device_count + 1, nodes = (size_t)v->node_count + 1;
@@ -105,6 +107,7 @@ static void choose_devices(const struct place_plan *p, const struct shape *s, co
             if (!best || device->memory_mib < best->memory_mib)
                 best = device;
         }
+        assert(best); /* the node was chosen because it has enough */
         ret->device[ret->devices++] = best->id;
     }
 }

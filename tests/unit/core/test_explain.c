@@ -8,8 +8,9 @@ static int64_t seq;
 
 static struct event an_event(enum event_kind kind, int64_t subject)
 {
+    seq++;
     return (struct event){
-        .seq = ++seq, .time_ms = 1000 * seq, .kind = kind, .subject = subject, .actor = 1};
+        .seq = seq, .time_ms = 1000 * seq, .kind = kind, .subject = subject, .actor = 1};
 }
 
 static void apply(struct event ev)

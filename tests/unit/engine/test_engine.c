@@ -140,13 +140,13 @@ static int64_t join_node(const char *name)
 {
     struct command *c = command_new(COMMAND_ENROLMENT_CREATE);
     c->actor = 1;
-    auto_free char *token = token_make(&c->hash);
+    free(token_make(&c->hash));
     struct digest hash = c->hash;
     CHECK_INT(ask(c)->error.code, 0);
     c = command_new(COMMAND_ENROL);
     c->hash = hash;
     snprintf(c->name, sizeof c->name, "%s", name);
-    auto_free char *key = token_make(&c->key_hash);
+    free(token_make(&c->key_hash));
     CHECK_INT(ask(c)->error.code, 0);
     int64_t node = answered->ret_id;
     c = command_new(COMMAND_ENROL);
