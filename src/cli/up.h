@@ -1,0 +1,51 @@
+/*
+ * A control plane and an agent on this machine, as child processes. What `reeve up` and its demo
+ * share.
+ */
+#ifndef CLI_UP_H
+#define CLI_UP_H
+
+#include "cli/client.h"
+#include "cli/supervise.h"
+
+struct up_options {
+    char *data, *listen, *agent_listen, *sim, *node, *config, *tls_cert, *tls_key, *template_dir;
+    bool no_agent, shared_uid, insecure, demo, once;
+};
+
+struct up {
+    const struct up_options *o;
+    struct supervisor *children;
+    int reeved, agent; /* numbers in CHILDREN; -1: not started */
+    char *data;        /* absolute */
+    char *socket;      /* of reeved, in DATA */
+    char *log_folder;  /* children's output goes into files there; NULL: to ours */
+    bool shared_uid, simulated;
+    char *scenario;        /* NULL: the simulator's default */
+    struct client *client; /* as admin, over the socket */
+    int64_t started_ms;    /* steady clock */
+};
+
+/* Fills in U, makes the data folder and starts both programs, each ready when this returns.
+ * ERR_CONFLICT: somebody runs with this data already. -1 with code ERR_NONE: we were asked to end.
+ */
+int up_start(struct up *u, struct err *e);
+/* Ends the agent, then the control plane. Fine for one that was not started or only in part. */
+void up_stop(struct up *u);
+
+/* Where they really listen, which matters with port 0; "" when it is not known. The caller frees.
+ */
+char *up_address(const struct up *u, bool of_agent);
+/* "1 simulated NVIDIA GeForce RTX 3080" for people. */
+void up_describe_gpus(struct up *u, struct text *out);
+/* An absolute path to a data folder as U->data wants it. */
+int up_data_folder(const struct up_options *o, char **ret, struct err *e);
+
+/* The demo, once both run: submits, shows, ends with the table. Returns an exit code; -1 and E
+ * (code ERR_NONE: asked to end). */
+int demo_prepare(struct up *u, struct err *e);
+int demo_run(struct up *u, struct cli *c, struct err *e);
+/* Ends what still runs and removes what the demo left outside of its data folder. */
+void demo_clean(struct up *u);
+
+#endif
