@@ -259,23 +259,46 @@ bool option_wants_help(int argc, char **argv)
     return false;
 }
 
+enum { HELP_COLUMN = 31, HELP_WIDTH = 96, MAN_WIDTH = 76 };
+
 void option_help(const struct option_table *t, struct text *out)
 {
     text_addf(out, "%s: %s\n\nUsage: %s [options]%s%s\n\nOptions:\n", t->program, t->summary,
               t->program, t->operands[0] ? " " : "", t->operands);
     for (size_t i = 0; i < t->count; i++) {
         const struct option_spec *s = &t->specs[i];
+        auto_text struct text help = {0};
         char left[64];
         snprintf(left, sizeof left, "  %c%c%s --%s%s%s", s->letter ? '-' : ' ',
                  s->letter ? s->letter : ' ', s->letter ? "," : " ", s->name, s->arg ? " " : "",
                  s->arg ? s->arg : "");
-        text_addf(out, "%-34s %s%s", left,
-                  strlen(left) > 34 ? "\n                                   " : "", s->help);
+        text_addf(out, "%-*s%s", HELP_COLUMN, left, strlen(left) >= HELP_COLUMN ? "\n" : "");
+        if (strlen(left) >= HELP_COLUMN)
+            text_addf(out, "%*s", HELP_COLUMN, "");
+        text_add(&help, s->help);
         if (s->fallback && s->type != OPTION_FLAG)
-            text_addf(out, " (default %s)", s->fallback);
+            text_addf(&help, " (default %s)", s->fallback);
+        text_add_wrapped(out, text_get(&help), HELP_WIDTH, HELP_COLUMN);
         text_add_char(out, '\n');
     }
-    text_addf(out, "%-34s %s\n", "  -h, --help", "show this text");
+    text_addf(out, "%-*s%s\n", HELP_COLUMN, "  -h, --help", "show this text");
+}
+
+/* A help text as a sentence of mdoc, where a dot or quote that begins a line is a macro. */
+static void man_sentence(struct text *out, const char *help)
+{
+    auto_text struct text plain = {0}, lines = {0};
+    text_addf(&plain, "%c%s.", toupper((unsigned char)help[0]), help + 1);
+    text_add_wrapped(&lines, plain.data, MAN_WIDTH, 0);
+    for (const char *p = lines.data; *p; p++) {
+        if ((p == lines.data || p[-1] == '\n') && (*p == '.' || *p == '\''))
+            text_add(out, "\\&");
+        if (*p == '\\')
+            text_add(out, "\\e");
+        else
+            text_add_char(out, *p);
+    }
+    text_add_char(out, '\n');
 }
 
 void option_man(const struct option_table *t, struct text *out)
@@ -291,7 +314,8 @@ void option_man(const struct option_table *t, struct text *out)
         text_addf(out, "Fl -%s", s->name);
         if (s->arg)
             text_addf(out, " Ar %s", s->arg);
-        text_addf(out, "\n%c%s.\n", toupper((unsigned char)s->help[0]), s->help + 1);
+        text_add_char(out, '\n');
+        man_sentence(out, s->help);
         if (s->fallback && s->type != OPTION_FLAG)
             text_addf(out, "Default: %s.\n", s->fallback);
         if (!s->flag_only)

@@ -70,6 +70,30 @@ void text_addf(struct text *t, const char *fmt, ...)
     va_end(args);
 }
 
+void text_add_wrapped(struct text *t, const char *s, size_t width, size_t indent)
+{
+    const char *line = strrchr(text_get(t), '\n');
+    size_t column = t->len - (line ? (size_t)(line + 1 - t->data) : 0);
+    bool first = true;
+    for (;;) {
+        s += strspn(s, " ");
+        size_t len = strcspn(s, " ");
+        if (!len)
+            return;
+        if (!first && column + 1 + len > width) {
+            text_addf(t, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (!first) {
+            text_add_char(t, ' ');
+            column++;
+        }
+        text_add_bytes(t, s, len);
+        column += len;
+        s += len;
+        first = false;
+    }
+}
+
 char *text_take(struct text *t)
 {
     text_reserve(t, 0);

@@ -25,6 +25,9 @@ void text_add(struct text *t, const char *s);
 void text_add_bytes(struct text *t, const void *p, size_t len);
 void text_add_char(struct text *t, char c);
 void text_addf(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The words of S in lines of at most WIDTH bytes (a longer word stays whole); every line but the
+ * first begins with INDENT blanks. No newline at the end. */
+void text_add_wrapped(struct text *t, const char *s, size_t width, size_t indent);
 /* The text as memory of its own, owned by the caller; never NULL. T is empty afterwards. */
 char *text_take(struct text *t);
 /* The text, "" when empty; good until T changes. */

@@ -126,6 +126,14 @@ int client_open(const struct cli_options *opt, struct client **ret, struct err *
     return 0;
 }
 
+int cli_client(struct cli *c, struct client **ret, struct err *e)
+{
+    if (!c->client && client_open(&c->opt, &c->client, e) < 0)
+        return -1;
+    *ret = c->client;
+    return 0;
+}
+
 struct client *client_open_socket(const char *path, const char *token)
 {
     struct client *c = mem_new(struct client);

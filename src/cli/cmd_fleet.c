@@ -149,9 +149,9 @@ const struct command cmd_node_lost = {
     .flags = COMMAND_CONNECTS,
     .operand = OPERAND_NODE,
     .run = run_node_lost,
-    .text =
-        ".Pp\nSilence is not death: a machine that is not heard may still run its jobs, and a job\n"
-        "started twice can do harm.\nSay this only when you know that the machine is off.\n",
+    .text = ".Pp\nSilence is not death: a machine that is not heard may still run its jobs,\n"
+            "and a job started twice can do harm.\nSay this only when you know that the machine is "
+            "off.\n",
 };
 
 const struct command cmd_node_retire = {

@@ -350,7 +350,7 @@ const struct command cmd_cancel = {
     .flags = COMMAND_CONNECTS,
     .operand = OPERAND_JOB,
     .run = run_cancel,
-    .text = ".Pp\nA waiting job ends at once. A running one is sent TERM, and KILL after a grace "
+    .text = ".Pp\nA waiting job ends at once.\nA running one is sent TERM, and KILL after a grace "
             "time.\n",
 };
 

@@ -332,7 +332,7 @@ const struct command cmd_submit = {
     .flags = COMMAND_CONNECTS | COMMAND_TAKES_REST,
     .run = run_submit,
     .text =
-        ".Pp\nThe command starts in this folder, on the node that has the GPU, without a shell in "
+        ".Pp\nThe command starts in this folder, on the node that has the GPU, without\na shell in "
         "between.\nOf this environment nothing is sent but what\n.Fl -env\nnames.\n"
         ".Pp\nA job file holds one job, a list of jobs, or\n.Li jobs :\nwith a list; its fields "
         "are "

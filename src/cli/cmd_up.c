@@ -164,7 +164,7 @@ const struct command cmd_up = {
     .size = sizeof(struct up_options),
     .run = run_up,
     .text =
-        ".Pp\nStays in the foreground and ends on TERM or INT; a program of its own that dies is "
+        ".Pp\nStays in the foreground and ends on TERM or INT; a\nprogram of its own that dies is "
         "started\nagain.\nJobs outlive it and are found at the next start.\n",
     .examples = "  # see it at work: three users, six trainings, one GPU\n"
                 "  reeve up --demo\n"

@@ -10,14 +10,6 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 
-int cli_client(struct cli *c, struct client **ret, struct err *e)
-{
-    if (!c->client && client_open(&c->opt, &c->client, e) < 0)
-        return -1;
-    *ret = c->client;
-    return 0;
-}
-
 static int read_format(struct cli *c, struct err *e)
 {
     static const char *const names[] = {[OUTPUT_TABLE] = "table",

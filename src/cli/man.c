@@ -25,7 +25,7 @@ static void add_head(struct text *out, const char *page, const char *summary)
     text_addf(out, ".Dd %s\n.Dt ", MAN_DATE);
     for (const char *p = page; *p; p++)
         text_add_char(out, (char)toupper((unsigned char)*p));
-    text_addf(out, " 1\n.Os Reeve\n.Sh NAME\n.Nm %s\n.Nd %s\n", page, summary);
+    text_addf(out, " 1\n.Os\n.Sh NAME\n.Nm %s\n.Nd %s\n", page, summary);
 }
 
 /* "[options] -- COMMAND [ARG...]" word by word: brackets become optional arguments. */
@@ -69,18 +69,15 @@ static void add_exit_codes(struct text *out)
 {
     text_add(out, ".Sh EXIT STATUS\n.Bl -tag -width Ds -compact\n.It 0\nit is done\n");
     for (int status = 1; status < 16; status++) {
-        bool first = true;
-        for (int code = 1; code < ERR_CODE_COUNT; code++) {
-            if (err_exit((enum err_code)code) != status)
-                continue;
-            if (first)
-                text_addf(out, ".It %d\n%s", status, err_title((enum err_code)code));
-            else
-                text_addf(out, ", %s", err_title((enum err_code)code));
-            first = false;
-        }
-        if (!first)
-            text_add_char(out, '\n');
+        auto_text struct text titles = {0};
+        for (int code = 1; code < ERR_CODE_COUNT; code++)
+            if (err_exit((enum err_code)code) == status)
+                text_addf(&titles, "%s%s", titles.len ? "; " : "", err_title((enum err_code)code));
+        if (!titles.len)
+            continue;
+        text_addf(out, ".It %d\n", status);
+        text_add_wrapped(out, titles.data, 76, 0);
+        text_add_char(out, '\n');
     }
     text_addf(out,
               ".It %d\nthe job that was waited for did not complete\n"
@@ -149,7 +146,7 @@ static void page_of_all(struct text *out)
     add_head(out, "reeve", "a training queue and the accounts of its GPUs");
     text_add(out, ".Sh SYNOPSIS\n.Nm\n.Ar command\n.Op Ar options\n.Op Ar operands\n"
                   ".Sh DESCRIPTION\n"
-                  "Puts work into a queue for GPUs, looks at it, and runs the programs that serve "
+                  "Puts work into a queue for GPUs, looks at it, and runs the programs that\nserve "
                   "it.\nThe commands are:\n.Bl -tag -width Ds\n");
     for (size_t i = 0; i < command_count; i++)
         if (!(commands[i]->flags & COMMAND_HIDDEN))

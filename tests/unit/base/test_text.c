@@ -64,3 +64,11 @@ TEST("money is a whole number of millionths, never a float")
     CHECK_FAILS(text_to_fixed("0.1234567", 1000000, "price", &n, &test_err), ERR_INVALID, "digits");
     CHECK_FAILS(text_to_fixed("1e3", 1000000, "price", &n, &test_err), ERR_INVALID, "not a number");
 }
+
+TEST("words are wrapped into lines, counted from where the line began")
+{
+    auto_text struct text t = {0};
+    text_add(&t, "first\n  --x  ");
+    text_add_wrapped(&t, "one two three  averyverylongword", 12, 4);
+    CHECK_TEXT(t.data, "first\n  --x  one\n    two\n    three\n    averyverylongword");
+}
