@@ -156,6 +156,7 @@ struct fleet_view {
     struct tree running;    /* (0, job id): scheduled and running */
     struct tree shape_keys; /* hash of a shape's needs -> shape */
     struct tree team_names; /* hash of a team's name -> label */
+    uint32_t awake;         /* shapes that something changed for: a plan is due */
     struct policy policy;
     int64_t last_seq; /* the newest event applied */
     int64_t last_time_ms;

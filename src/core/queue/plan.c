@@ -160,10 +160,5 @@ void plan_done(struct plan *p)
 
 bool plan_is_due(const struct fleet_view *v)
 {
-    for (uint32_t i = 1; i < v->shapes.count; i++) {
-        const struct shape *s = fleet_shape_at(v, i);
-        if (s->ready && s->awake)
-            return true;
-    }
-    return false;
+    return v->awake > 0;
 }

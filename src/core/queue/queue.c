@@ -34,6 +34,7 @@ static uint32_t shape_of(struct core *c, const struct job *j)
         .awake = 1,
     };
     tree_put(&f->view.shape_keys, &f->tree_nodes, key, row);
+    f->view.awake++;
     return row;
 }
 
@@ -57,6 +58,7 @@ void queue_leave(struct core *c, uint32_t row)
     struct shape *s = table_edit(&f->shapes, j->shape);
     bool reserved = s->reserved_node != 0;
     if (--s->ready == 0) {
+        f->view.awake -= s->awake;
         tree_remove(&f->view.shape_keys, &f->tree_nodes, shape_key(j));
         table_remove(&f->shapes, j->shape);
     }
@@ -69,8 +71,10 @@ void queue_leave(struct core *c, uint32_t row)
 static void wake(struct core *c, uint32_t row)
 {
     const struct shape *s = table_row(&c->fleet->shapes.view, row);
-    if (s->ready && !s->awake)
+    if (s->ready && !s->awake) {
         ((struct shape *)table_edit(&c->fleet->shapes, row))->awake = 1;
+        c->fleet->view.awake++;
+    }
 }
 
 void queue_wake_all(struct core *c)
@@ -93,6 +97,7 @@ void queue_take_news(struct core *c, const struct plan *p)
 {
     for (size_t i = 0; i < p->news_count; i++) {
         struct shape *s = table_edit(&c->fleet->shapes, p->news[i].shape);
+        c->fleet->view.awake -= s->awake;
         s->awake = 0;
         s->reason = p->news[i].reason;
         s->reserved_node = p->news[i].reserved_node;
