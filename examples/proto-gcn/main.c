@@ -181,14 +181,15 @@ static int train(struct training *t, const char *dir, const char *checkpoint, st
     progress_open(&progress);
     progress_set(&progress, t);
     int rc = 0;
-    while (!training_is_over(t) && !stop_signal && rc == 0) {
+    while (!training_is_over(t) && !stop_signal) {
         rc = training_step(t, w);
         if (rc < 0)
             break;
         progress_set(&progress, t);
         if (t->step == 0) {
             report_epoch(t);
-            rc = report_metrics(t, dir, w);
+            if (report_metrics(t, dir, w) < 0)
+                fprintf(stderr, "%s, going on\n", w->text);
         }
         bool due = t->step == 0 && t->epoch % t->config.checkpoint_every == 0;
         if (stop_signal)
@@ -232,7 +233,7 @@ static int run(struct training *t, const struct options *o, struct why *w)
     report_start(t);
     if (go_on(t, o, checkpoint, &resumed, w) < 0 || train(t, dir, checkpoint, w) < 0)
         return -1;
-    return stop_signal ? 0 : finish(t, dir, resumed, began_s, w);
+    return training_is_over(t) ? finish(t, dir, resumed, began_s, w) : 0;
 }
 
 int main(int argc, char **argv)
@@ -253,10 +254,11 @@ int main(int argc, char **argv)
     struct training t;
     training_init(&t, &o.config);
     int rc = run(&t, &o, &w);
+    bool stopped = !training_is_over(&t); /* a signal that comes when all is done changes nothing */
     training_done(&t);
-    if (rc < 0)
+    if (rc < 0) {
         fprintf(stderr, "proto-gcn: %s\n", w.text);
-    if (stop_signal)
-        return 128 + stop_signal;
-    return rc < 0 ? EXIT_RUN_FAILED : 0;
+        return EXIT_RUN_FAILED;
+    }
+    return stopped ? 128 + stop_signal : 0;
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,6 +125,24 @@ TEST("SIGUSR1 saves a checkpoint, and training goes on")
     CHECK_INT(kill(pid, 0), 0);
     kill(pid, SIGTERM);
     CHECK_INT(ended(pid), 143);
+    remove_dir();
+}
+
+TEST("files that cannot be written do not stop the training, a missing result fails it")
+{
+    fresh_dir();
+    /* What is to be replaced is a folder, which no file can replace. */
+    CHECK_INT(mkdir(in_dir("metrics.csv"), 0700), 0);
+    CHECK_INT(mkdir(in_dir("checkpoint.bin"), 0700), 0);
+    CHECK_INT(ended(START(SMALL, "--epochs", "2")), 0);
+    CHECK(strstr(content("out"), "metrics.csv': Is a directory, going on"));
+    CHECK(strstr(content("out"), "checkpoint.bin': Is a directory, going on"));
+    CHECK_INT(mkdir(in_dir("result.json.new"), 0700), 0);
+    CHECK_INT(ended(START(SMALL, "--epochs", "1")), 1);
+    CHECK(strstr(content("out"), "could not create file"));
+    rmdir(in_dir("metrics.csv"));
+    rmdir(in_dir("checkpoint.bin"));
+    rmdir(in_dir("result.json.new"));
     remove_dir();
 }
 
