@@ -14,6 +14,7 @@
 #define X(name, args) name##_fn name;
 NVML_FUNCTIONS(X)
 #undef X
+nvmlErrorString_fn nvmlErrorString;
 
 struct api_call {
     int code; /* not 0: return it, nothing is held */

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <strings.h>
 
-EXPORT nvmlErrorString_fn nvmlErrorString;
 EXPORT const char *nvmlErrorString(int code)
 {
     switch (code) {

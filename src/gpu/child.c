@@ -18,7 +18,7 @@ void child_output_done(struct child_output *o)
     text_done(&o->err);
 }
 
-static _Noreturn void become(char *const argv[], int out, int err, int failed)
+static _Noreturn void become(const char *const argv[], int out, int err, int failed)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -27,7 +27,7 @@ static _Noreturn void become(char *const argv[], int out, int err, int failed)
     dup2(out, STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
     setenv("LC_ALL", "C", 1);
-    execvp(argv[0], argv);
+    execvp(argv[0], (char *const *)(uintptr_t)argv);
     int why = errno;
     ssize_t n = write(failed, &why, sizeof why);
     _exit(n < 0 ? 126 : 127);
@@ -80,7 +80,7 @@ static int reap(pid_t pid, int64_t deadline_ms, int *ret_status)
     }
 }
 
-int child_run(char *const argv[], int64_t timeout_ms, struct gpu_pulse *pulse,
+int child_run(const char *const argv[], int64_t timeout_ms, struct gpu_pulse *pulse,
               struct child_output *ret, struct err *e)
 {
     int out[2] = {-1, -1}, err[2] = {-1, -1}, failed[2] = {-1, -1};

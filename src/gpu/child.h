@@ -17,7 +17,7 @@ struct child_output {
  * CHILD_MOST bytes. An exit status other than 0 is no failure here.
  */
 enum { CHILD_MOST = 1 << 20 };
-int child_run(char *const argv[], int64_t timeout_ms, struct gpu_pulse *pulse,
+int child_run(const char *const argv[], int64_t timeout_ms, struct gpu_pulse *pulse,
               struct child_output *ret, struct err *e);
 void child_output_done(struct child_output *o);
 

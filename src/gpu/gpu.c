@@ -67,6 +67,14 @@ void gpu_clean_text(char *s, size_t room)
     }
 }
 
+void gpu_copy_text(char *to, size_t room, const char *from)
+{
+    size_t len = strnlen(from, room - 1);
+    memmove(to, from, len);
+    to[len] = '\0';
+    gpu_clean_text(to, room);
+}
+
 const char *gpu_health_name(enum gpu_health health)
 {
     static const char *const names[GPU_HEALTH_COUNT] = {

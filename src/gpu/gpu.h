@@ -151,6 +151,8 @@ void gpu_info_clear(struct gpu_info *info);
 /* Makes text from outside fit to be shown: ends it within ROOM, and puts '?' where a control
  * character or a byte that is not UTF-8 stands. */
 void gpu_clean_text(char *s, size_t room);
+/* FROM into TO, cut to fit and cleaned. */
+void gpu_copy_text(char *to, size_t room, const char *from);
 
 enum gpu_health {
     GPU_OK,

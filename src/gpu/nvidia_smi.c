@@ -34,8 +34,7 @@ static int refused(const struct child_output *said, struct err *e)
 
 static int run(struct gpu_session *s, const char *what, struct err *e)
 {
-    char *const argv[] = {s->program, (char *)(uintptr_t)what,
-                          (char *)(uintptr_t) "--format=csv,noheader,nounits", NULL};
+    const char *const argv[] = {s->program, what, "--format=csv,noheader,nounits", NULL};
     if (child_run(argv, s->timeout_ms, s->pulse, &s->said, e) < 0)
         return -1;
     return s->said.status ? refused(&s->said, e) : 0;
@@ -85,7 +84,7 @@ static void smi_close(struct gpu_session *s)
 /* The long list where the program says that it knows it; if it refuses all the same, the short. */
 static int first_round(struct gpu_session *s, struct err *e)
 {
-    char *const argv[] = {s->program, (char *)(uintptr_t) "--help-query-gpu", NULL};
+    const char *const argv[] = {s->program, "--help-query-gpu", NULL};
     if (child_run(argv, s->timeout_ms, s->pulse, &s->said, e) < 0)
         return -1;
     bool known = s->said.status == 0 && s->said.out.len > 0;

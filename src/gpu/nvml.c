@@ -61,7 +61,7 @@ static int nvml_sample(struct gpu_session *s, unsigned index, struct gpu_sample 
             return -1;
         if (nvml_code_is_absence(code))
             d->absent |= UINT64_C(1) << i;
-        else if (code != 0) {
+        else if (code > 0) {
             failed++;
             last_code = code;
         }

@@ -391,7 +391,7 @@ static int read_processes(struct gpu_session *s, struct nvml_gpu *d, struct gpu_
 static int read_process_use(struct gpu_session *s, struct nvml_gpu *d, struct gpu_sample *ret)
 {
     if (!ret->process_count)
-        return 0;
+        return NVML_NOT_ASKED;
 
     unsigned count = 0;
     int rc = NVML_CALL(&s->lib, nvmlDeviceGetProcessUtilization, d->handle, NULL, &count,

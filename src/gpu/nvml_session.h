@@ -27,6 +27,9 @@ struct gpu_session {
     struct nvml_gpu gpus[];
 };
 
+/* A reader's answer where there was no need to call. */
+enum { NVML_NOT_ASKED = -1 };
+
 struct nvml_reader {
     const char *call; /* for people, when it hangs */
     int (*read)(struct gpu_session *s, struct nvml_gpu *d, struct gpu_sample *ret);
