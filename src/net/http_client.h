@@ -27,7 +27,8 @@ struct http_call {
                                 addresses that users give us */
     int64_t timeout_ms;      /* of the whole call; 0: 30 s, or none when ON_DATA is given */
     int64_t connect_timeout_ms; /* 0: 5 s */
-    int64_t silence_ms;         /* without one byte from the other side; 0: none. Rounded up to s */
+    int64_t silence_ms;         /* without one byte from the other side; 0: none. Noticed within
+                                   a second */
     size_t max_body;            /* 0: 16 MiB; no limit when ON_DATA is given */
 
     /* For answers that have no end: gets the body piece by piece as it comes, instead of

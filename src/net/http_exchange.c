@@ -1,5 +1,6 @@
 #include "net/http_exchange.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "net/addr.h"
@@ -30,6 +31,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *exchange)
 {
     struct exchange *x = exchange;
     size_t len = size * count;
+    x->heard_ms = clock_mono_ms();
     x->header_bytes += len;
     if (x->header_bytes > MAX_HEADERS) {
         err_set(&x->ours, ERR_TOO_LARGE, "the answer has more than %d bytes of headers",
@@ -59,6 +61,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *exchange)
 {
     struct exchange *x = exchange;
     size_t len = size * count;
+    x->heard_ms = clock_mono_ms();
     if (x->stopped) /* cancelled from on_data */
         return 0;
     long status = 0;
@@ -76,6 +79,20 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *exchange)
     }
     text_add_bytes(&x->body, bytes, len);
     return len;
+}
+
+static int on_progress(void *exchange, curl_off_t down, curl_off_t got, curl_off_t up,
+                       curl_off_t sent)
+{
+    struct exchange *x = exchange;
+    (void)down;
+    (void)got;
+    (void)up;
+    (void)sent;
+    if (clock_mono_ms() - x->heard_ms <= x->silence_ms)
+        return 0;
+    err_set(&x->ours, ERR_TIMEOUT, "the server was silent for %lld ms", (long long)x->silence_ms);
+    return 1;
 }
 
 static curl_socket_t open_public_socket(void *exchange, curlsocktype purpose,
@@ -138,8 +155,15 @@ static void set_limits(struct exchange *x, const struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
     if (call->silence_ms) {
+        x->silence_ms = call->silence_ms;
+        x->heard_ms = clock_mono_ms();
+        curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(easy, CURLOPT_XFERINFODATA, x);
+        curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+        /* Its speed is a mean over some seconds, which is too lax for us; but it makes libcurl look
+         * at the call every second. */
         curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)((call->silence_ms + 999) / 1000));
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)(call->silence_ms / 1000 + 10));
     }
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 }

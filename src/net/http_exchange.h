@@ -12,8 +12,9 @@ struct exchange {
     bool (*on_data)(void *arg, const char *bytes, size_t len);
     void *arg;
     size_t max_body;
-    size_t header_bytes; /* of all header lines so far, interim answers included */
-    struct text head;    /* name, NUL, value, NUL, ... */
+    int64_t silence_ms, heard_ms; /* may last; when the last byte came, on the steady clock */
+    size_t header_bytes;          /* of all header lines so far, interim answers included */
+    struct text head;             /* name, NUL, value, NUL, ... */
     struct text body;
     bool stopped;    /* by the caller's on_data */
     struct err ours; /* why one of our call-backs ended the call */

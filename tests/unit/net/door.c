@@ -218,11 +218,18 @@ static void on_stopped(void *arg)
     d->held_count = 0;
 }
 
+static void stop(struct door *d, void *arg)
+{
+    (void)arg;
+    if (!d->stopping)
+        http_server_stop(d->server, d->stop_ms, on_stopped, d);
+    d->stopping = true;
+}
+
 static void on_stop(void *arg, struct loop_thread *t)
 {
-    struct door *d = arg;
     (void)t;
-    http_server_stop(d->server, d->stop_ms, on_stopped, d);
+    stop(arg, NULL);
 }
 
 void door_open(struct door *d)
@@ -264,6 +271,11 @@ void door_do(struct door *d, void (*fn)(struct door *d, void *arg), void *arg)
     CHECK(mailbox_post(loop_thread_mailbox(d->thread), run_task, &t));
     uv_sem_wait(&t.done);
     uv_sem_destroy(&t.done);
+}
+
+void door_stop(struct door *d)
+{
+    door_do(d, stop, NULL);
 }
 
 static void release(struct door *d, void *arg)
@@ -356,13 +368,23 @@ char *raw_read(int fd, const char *until)
 {
     struct text all = {0};
     char bytes[65536];
+    size_t until_len = until ? strlen(until) : 0;
     text_add(&all, "");
     for (;;) {
-        ssize_t n = recv(fd, bytes, until ? 1 : sizeof bytes, 0);
+        ssize_t n = recv(fd, bytes, sizeof bytes, until ? MSG_PEEK : 0);
         if (n <= 0)
             break;
+        size_t old = all.len, from = old > until_len ? old - until_len : 0;
         text_add_bytes(&all, bytes, (size_t)n);
-        if (until && text_ends_with(all.data, until))
+        if (!until)
+            continue;
+        /* Takes no byte behind the words that were waited for. */
+        char *found = memmem(all.data + from, all.len - from, until, until_len);
+        if (found)
+            all.len = (size_t)(found - all.data) + until_len;
+        all.data[all.len] = '\0';
+        CHECK(recv(fd, bytes, all.len - old, 0) == (ssize_t)(all.len - old));
+        if (found)
             break;
     }
     return text_take(&all);

@@ -39,7 +39,8 @@ struct door {
     struct http_request *held[HELD_MOST];
     struct http_stream *streams[HELD_MOST];
     size_t held_count, stream_count;
-    bool stopped;
+    bool stopping;
+    atomic_bool stopped;
 
     atomic_int calls; /* of on_request */
     atomic_int gone, closed, drained, refused, problems;
@@ -47,7 +48,9 @@ struct door {
 };
 
 void door_open(struct door *d);
-/* Stops the server, releasing what is held after it has given up, and waits for its thread. */
+/* Begins to stop the server; door_close() does it too. Once stopped, what is held is answered. */
+void door_stop(struct door *d);
+/* Stops the server and waits for its thread. */
 void door_close(struct door *d);
 
 /* Runs FN on the door's thread and waits. */
