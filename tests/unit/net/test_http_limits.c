@@ -199,14 +199,14 @@ TEST("clients that are slow on purpose are cut, however they do it")
 
 TEST("a body that moves at a fair pace may take longer than the limit")
 {
-    auto_door struct door d = {.config = {.body_ms = 800}};
+    auto_door struct door d = {.config = {.body_ms = 500}};
     door_open(&d);
     auto_close int fd = raw_connect(&d);
     auto_free char *piece = repeat('b', 500);
-    raw_send(fd, "POST /echo HTTP/1.1\r\n" LAST "Content-Length: 20000\r\n\r\n");
-    for (int i = 0; i < 40; i++) {
+    raw_send(fd, "POST /echo HTTP/1.1\r\n" LAST "Content-Length: 12500\r\n\r\n");
+    for (int i = 0; i < 25; i++) {
         raw_send(fd, piece);
-        nap_ms(50);
+        nap_ms(40);
     }
     auto_free char *answer = raw_read(fd, NULL);
     CHECK_INT(raw_status(answer), 200);
