@@ -16,7 +16,7 @@
 #include <sys/statvfs.h>
 
 enum {
-    WRITER_CACHE_KIB = 65536,
+    WRITER_CACHE_KIB = 16384,
     READER_CACHE_KIB = 4096,
     BUSY_MS = 5000, /* only a stranger (a shell) can make us wait */
     DROP_ROWS = 2000,

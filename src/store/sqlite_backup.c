@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 enum { STEP_PAGES = 4096 };
 
@@ -51,8 +52,26 @@ static int make_copy(struct store *s, const char *path, struct err *e)
                       e);
 }
 
+/* A log left beside PATH belongs to another database: with ours it would be read into it. */
+static void remove_log_of(const char *path)
+{
+    static const char *const behind[] = {"-wal", "-shm"};
+    for (size_t i = 0; i < COUNT_OF(behind); i++) {
+        auto_free char *log = mem_printf("%s%s", path, behind[i]);
+        unlink(log);
+    }
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 int sqlite_backup(struct store *s, const char *path, struct err *e)
 {
+    if (is_same_file(s->path, path))
+        return err_set(e, ERR_INVALID, "database '%s' cannot be its own backup", path);
     auto_free char *beside = mem_printf("%s.new", path);
     unlink(beside);
     auto_close int fd = open(beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -67,6 +86,8 @@ int sqlite_backup(struct store *s, const char *path, struct err *e)
         rc = err_set(e, ERR_UNAVAILABLE, "could not sync file '%s': told to fail", beside);
     if (rc == 0 && fsync(fd) < 0)
         rc = err_sys(e, errno, "could not sync file '%s'", beside);
+    if (rc == 0)
+        remove_log_of(path);
     if (rc == 0 && rename(beside, path) < 0)
         rc = err_sys(e, errno, "could not rename '%s' to '%s'", beside, path);
     if (rc < 0) {

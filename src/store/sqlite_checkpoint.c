@@ -50,38 +50,36 @@ int checkpointer_check(struct checkpointer *c, struct err *e)
     return failed ? -1 : 0;
 }
 
-/* A full disk is survived, another try follows with the next slice; all else is not. */
-static void note_result(struct checkpointer *c, int rc, int pages, int moved)
+/* Moves what it can. A full disk is survived, another try follows with the next slice; so is a log
+ * that somebody else is busy with. All else is not: the next commit says why. */
+static int move(struct checkpointer *c, int mode, int *ret_pages)
 {
+    int moved = 0;
     struct err why = {0};
-    if (FAILPOINT("store.checkpoint"))
-        rc = SQLITE_IOERR;
-    bool failed = false;
-    if (rc != SQLITE_OK && rc != SQLITE_BUSY && rc != SQLITE_LOCKED) {
+    int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, mode, ret_pages, &moved);
+    bool passing = rc == SQLITE_OK || rc == SQLITE_BUSY || rc == SQLITE_LOCKED;
+    if (!passing)
         sqlite_fail(c->db, "move the log into", &why);
-        failed = why.code != ERR_EXHAUSTED;
-    }
+    if (FAILPOINT("store.checkpoint"))
+        err_set(&why, ERR_UNAVAILABLE, "could not move the log: told to fail");
+
     pthread_mutex_lock(&c->lock);
-    if (failed && !c->failed) {
+    if (why.code && why.code != ERR_EXHAUSTED) {
         c->failed = true;
         c->why = why;
     }
-    if (rc == SQLITE_OK)
-        c->moved_pages = moved;
-    else
-        c->moved_pages = c->wal_pages; /* wait for another slice before the next try */
-    (void)pages;
+    c->moved_pages = rc == SQLITE_OK ? moved : c->wal_pages; /* not at once again */
     pthread_mutex_unlock(&c->lock);
+    return rc == SQLITE_OK ? 0 : -1;
 }
 
 static void reset_log(struct checkpointer *c)
 {
     struct store *s = c->store;
-    int pages = 0, moved = 0;
+    int pages;
     pthread_rwlock_wrlock(&s->gate);
     pthread_mutex_lock(&s->write_lock);
-    int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_RESTART, &pages, &moved);
-    note_result(c, rc, pages, moved);
+    move(c, SQLITE_CHECKPOINT_RESTART, &pages);
     pthread_mutex_unlock(&s->write_lock);
     pthread_rwlock_unlock(&s->gate);
 }
@@ -98,11 +96,10 @@ static void *run(void *arg)
         if (stop)
             return NULL;
 
-        int pages = 0, moved = 0;
-        int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved);
-        note_result(c, rc, pages, moved);
+        int pages = 0;
+        int rc = move(c, SQLITE_CHECKPOINT_PASSIVE, &pages);
         /* A backup holds its snapshot for long: meanwhile the log grows. */
-        if (rc == SQLITE_OK && pages >= RESET_PAGES && !atomic_load(&c->store->backups))
+        if (rc == 0 && pages >= RESET_PAGES && !atomic_load(&c->store->backups))
             reset_log(c);
     }
 }

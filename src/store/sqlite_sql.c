@@ -179,8 +179,8 @@ int sqlite_fail(sqlite3 *db, const char *what, struct err *e)
     case SQLITE_NOTADB:
         return err_set(e, ERR_UNPROCESSABLE,
                        "database '%s' is damaged (%s): put a backup in its place, or move it away "
-                       "to start empty",
-                       path, why);
+                       "to start empty; either way without '%s-wal' beside it",
+                       path, why, path);
     case SQLITE_READONLY:
         return err_set(
             e, ERR_DENIED,

@@ -18,7 +18,8 @@
 struct store;
 struct store_reader;
 
-/* Called for each record; RECORD is good during the call. Not 0: stop, and the caller returns -1
+/* Called for each record; RECORD is good during the call, which must not wait for anything: a
+ * snapshot is held meanwhile. Not 0: stop, and the caller returns -1
  * without touching its error. */
 typedef int (*store_on_row)(void *arg, enum table_id table, const void *record);
 

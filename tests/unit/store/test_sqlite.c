@@ -327,10 +327,13 @@ TEST("a backup taken while commits go on is one moment of the store, and known a
     pthread_t thread;
     pthread_create(&thread, NULL, commit_on, &busy);
     snprintf(copy.address, sizeof copy.address, "sqlite:%s/copy.db", p.folder);
+    auto_free char *old_log = mem_printf("%s-wal", path_of(&copy));
+    CHECK_OK(file_replace(old_log, "of another database", 19, 0600, &test_err));
     for (int i = 0; i < 3; i++)
         CHECK_OK(p.ops->backup(p.s, path_of(&copy), &test_err));
     atomic_store(&busy.stop, true);
     pthread_join(thread, NULL);
+    CHECK(access(old_log, F_OK) < 0);
 
     place_again(&copy);
     CHECK_INT(copy.epoch, p.epoch + 1000000 + 1);
@@ -346,6 +349,7 @@ TEST("a backup taken while commits go on is one moment of the store, and known a
     place_close(&copy);
     text_done(&copy.seen);
     CHECK_TEXT(place_load(&p, TABLE_ID_META), "meta incarnation, meta site");
+    CHECK_FAILS(p.ops->backup(p.s, path_of(&p), &test_err), ERR_INVALID, "its own backup");
     CHECK_FAILS(p.ops->backup(p.s, "/nowhere/copy.db", &test_err), ERR_NOT_FOUND, "/nowhere/copy");
     place_remove(&p);
 }
