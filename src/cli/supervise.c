@@ -77,6 +77,7 @@ void supervisor_free(struct supervisor *s)
         free_list(s->children[i].argv);
         free_list(s->children[i].env);
     }
+    sigprocmask(SIG_SETMASK, &s->before, NULL);
     free(s);
 }
 

@@ -17,7 +17,7 @@ struct supervisor;
 
 /* Blocks the signals from here on. Never NULL. */
 struct supervisor *supervisor_new(void);
-/* Stops what still runs. */
+/* Stops what still runs; the signals are as they were before. */
 void supervisor_free(struct supervisor *s);
 
 struct child_spec {
