@@ -93,6 +93,10 @@ static void become(const struct child *c, const sigset_t *mask, pid_t parent, in
         dup2(log_fd, STDOUT_FILENO);
         dup2(log_fd, STDERR_FILENO);
     }
+    /* A signal that came already must not run a handler of ours in here. */
+    static const int usual[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGPIPE, SIGQUIT};
+    for (size_t i = 0; i < COUNT_OF(usual); i++)
+        signal(usual[i], SIG_DFL);
     sigprocmask(SIG_SETMASK, mask, NULL);
     execve(c->argv[0], c->argv, c->env);
     dprintf(STDERR_FILENO, "reeve: could not run '%s': %s\n", c->argv[0], strerror(errno));
