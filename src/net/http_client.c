@@ -207,6 +207,7 @@ http_client_send(struct http_client *c, const struct http_call *call,
     assert(new->x.easy);
     exchange_begin(&new->x, call, arg, &new->not_begun);
     curl_easy_setopt(new->x.easy, CURLOPT_PRIVATE, new);
+    curl_easy_setopt(new->x.easy, CURLOPT_NOSIGNAL, 1L); /* the program has other threads */
     new->next = c->calls;
     if (new->next)
         new->next->prev = new;

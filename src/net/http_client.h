@@ -57,7 +57,7 @@ int http_reply_check(const struct http_reply *reply, struct err *e);
 struct http_client;
 struct http_client_call;
 
-/* Belongs to LOOP's thread, as everything below. Never NULL. */
+/* Belongs to LOOP's thread, as everything below. Never NULL. The program must ignore SIGPIPE. */
 struct http_client *http_client_new(uv_loop_t *loop);
 
 /* ON_DONE is called once, from the loop, never from within this call, and what it gets is good
@@ -69,11 +69,13 @@ http_client_send(struct http_client *c, const struct http_call *call,
 /* ON_DONE will not be called any more. Only before it was called. */
 void http_call_cancel(struct http_client_call *call);
 
-/* Cancels what is under way. The loop must run once more for its handles to go. NULL is fine. */
+/* Cancels what is under way. Not from a call-back of its calls. The loop must run once more for its
+ * handles to go. NULL is fine. */
 void http_client_free(struct http_client *c);
 
 /* ---- blocking ---- */
 
+/* For programs with one thread: SIGPIPE is held off during a call. */
 struct http_sync;
 struct http_sync *http_sync_new(void);
 void http_sync_free(struct http_sync *s);

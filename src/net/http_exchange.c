@@ -187,7 +187,6 @@ int exchange_begin(struct exchange *x, const struct http_call *call, void *arg, 
     set_protocols(easy, call->public_only);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "reeve/" REEVE_VERSION);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->why);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -235,6 +234,21 @@ static enum err_code code_of(CURLcode code)
     }
 }
 
+/* Scheme, host and port of a URL: the rest may hold a secret, and this goes into a log. */
+static void add_place(struct text *out, const char *url)
+{
+    const char *host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    size_t len = strcspn(host, "/?#");
+    const char *user_end = memrchr(host, '@', len);
+    text_add_bytes(out, url, (size_t)(host - url));
+    if (user_end) {
+        len -= (size_t)(user_end + 1 - host);
+        host = user_end + 1;
+    }
+    text_add_bytes(out, host, len);
+}
+
 void exchange_reply(struct exchange *x, CURLcode code, struct http_reply *ret)
 {
     long status = 0;
@@ -243,9 +257,11 @@ void exchange_reply(struct exchange *x, CURLcode code, struct http_reply *ret)
     if (code != CURLE_OK && x->ours.code) {
         ret->err = x->ours;
     } else if (code != CURLE_OK && !x->stopped) {
+        auto_text struct text place = {0};
         const char *url = NULL;
         curl_easy_getinfo(x->easy, CURLINFO_EFFECTIVE_URL, &url);
-        err_set(&ret->err, code_of(code), "%s: %s", url ? url : "",
+        add_place(&place, url ? url : "");
+        err_set(&ret->err, code_of(code), "%s: %s", text_get(&place),
                 x->why[0] ? x->why : curl_easy_strerror(code));
     }
     text_add_char(&x->head, '\0'); /* an empty name ends the list */

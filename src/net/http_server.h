@@ -46,7 +46,7 @@ struct http_server_config {
     int64_t keep_alive_ms; /* end of an answer to end of the next headers; also a client that takes
                               nothing of its answer [75 s] */
 
-    unsigned max_connections; /* per listener; 0: open files allowed, less 256 */
+    unsigned max_connections; /* of all listeners; 0: open files allowed, less 256 */
     size_t stream_limit;      /* bytes that wait for a slow reader; 0: 256 KiB */
 };
 
@@ -159,7 +159,8 @@ void http_bytes_unref(struct http_bytes *b);
 
 struct http_stream_events {
     /* The stream is over, whatever the reason, and S is gone after this call. Called once for every
-     * stream, never from within a call of yours. */
+     * stream, never from within a call of yours. A client that has closed is noticed at once, also
+     * while nothing is written; one that only shuts its sending side counts as gone. */
     void (*on_close)(void *arg, struct http_stream *s);
     /* After a refused write: less than half of the limit waits now. May be NULL. */
     void (*on_drained)(void *arg, struct http_stream *s);
