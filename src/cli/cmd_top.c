@@ -7,6 +7,8 @@
 #include "cli/top_frame.h"
 
 #include <curses.h>
+#include <langinfo.h>
+#include <locale.h>
 
 struct top_options {
     bool once;
@@ -197,6 +199,13 @@ static void run_screen(struct cli *c, struct top *t, const struct top_options *o
     bool end = false;
     const char *none = getenv("NO_COLOR");
 
+    /* Bars and names are UTF-8, and so is what we write; curses must be told, whatever the locale.
+     */
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        setlocale(LC_CTYPE, "C.UTF-8");
+    /* These would freeze the size of the screen at what it was when somebody set them. */
+    unsetenv("LINES");
+    unsetenv("COLUMNS");
     initscr();
     cbreak();
     noecho();

@@ -70,12 +70,12 @@ static void add_head(struct top_frame *f, const struct top_data *d, const struct
               view_int(d->queue, "queue_length", 0), view_int(d->queue, "running", 0));
     double busy = view_number(d->status, "gpu_busy_percent", -1);
     if (busy >= 0)
-        text_addf(&line, "   GPUs %.0f%% busy", busy);
+        text_addf(&line, "  GPUs %.0f%% busy", busy);
     if (view_get(d->status, "submit_to_start_ms.p99")) {
-        text_add(&line, "   start p99 ");
+        text_add(&line, "  start p99 ");
         figure_span(&line, view_int(d->status, "submit_to_start_ms.p99", 0));
     }
-    text_add(&line, "   today ");
+    text_add(&line, "  today ");
     figure_money(&line, view_int(d->status, "cost_today_micros", 0), "USD");
     text_add(&line, ", ");
     figure_energy(&line, view_number(d->status, "energy_today_joules", 0));
@@ -98,6 +98,18 @@ static enum top_style device_style(const json_t *device)
     return strcmp(state, "allocated") == 0 ? TOP_GOOD : TOP_PLAIN;
 }
 
+/* What tells GPUs apart: not their maker. */
+static const char *short_model(const char *model)
+{
+    static const char *const common[] = {"NVIDIA ", "GeForce ", "AMD ", "Intel "};
+    for (size_t i = 0; i < COUNT_OF(common); i++)
+        if (text_starts_with(model, common[i]))
+            model += strlen(common[i]);
+    return model;
+}
+
+enum { NAME_COLUMNS = 22 };
+
 static void device_line(struct text *out, const json_t *device, int bar)
 {
     auto_text struct text name = {0}, memory = {0};
@@ -106,8 +118,8 @@ static void device_line(struct text *out, const json_t *device, int bar)
     double util = view_number(device, "gpu_utilization", -1);
     text_add_printable(&name, view_text(device, "node"));
     text_addf(&name, ":%" PRId64 " ", view_int(device, "index", 0));
-    text_add_printable(&name, view_text(device, "model"));
-    text_add_padded(out, text_get(&name), 26, false);
+    text_add_printable(&name, short_model(view_text(device, "model")));
+    text_add_padded(out, text_get(&name), NAME_COLUMNS, false);
     text_add_char(out, ' ');
     figure_bar(out, util, bar, true);
     if (util >= 0)
@@ -145,7 +157,7 @@ static void add_devices(struct top_frame *f, const struct top_data *d, const str
         room = 1;
     if (from > count - room)
         from = count > room ? count - room : 0;
-    text_add_padded(&line, "GPU", 26, false);
+    text_add_padded(&line, "GPU", NAME_COLUMNS, false);
     text_add_char(&line, ' ');
     text_add_padded(&line, "UTIL", bar + 6, false);
     text_add_padded(&line, "MEMORY", bar + 10, false);

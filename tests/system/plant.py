@@ -178,9 +178,7 @@ class Plant:
         if body is not None:
             more["data"] = json.dumps(body)
             h["Content-Type"] = "application/json"
-        return self.session.request(
-            method, self.url + path, headers=h, timeout=timeout, **more
-        )
+        return self.session.request(method, self.url + path, headers=h, timeout=timeout, **more)
 
     def submit(self, command, **fields):
         answer = self.ask("POST", "/api/v1/jobs", {"command": command, **fields})

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import subprocess
+import time
 
 import pytest
 import yaml
@@ -251,3 +253,40 @@ def test_bash_completes_commands_options_and_jobs(reeve, build, server, tmp_path
         ["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout.split("\n")[:4] == ["submit ", "41 ", "--state ", "json "], done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
+def test_top_fills_the_screen_follows_its_size_and_leaves_on_q(build, server, tmp_path):
+    for number in range(1, 40):
+        server.jobs[number] = a_job(number, position=number, name=f"학습 {number}")
+    tmux = ["tmux", "-S", tmp_path / "tmux", "-f", "/dev/null"]
+
+    def run(*words):
+        done = subprocess.run([*tmux, *words], capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout
+
+    def screen_with(words):
+        for _ in range(100):
+            lines = run("capture-pane", "-p").split("\n")
+            if any(words in line for line in lines):
+                return lines
+            time.sleep(0.05)
+        raise AssertionError(f"'{words}' is not on the screen:\n" + "\n".join(lines))
+
+    env = f"env LC_ALL=C REEVE_SERVER={server.url} REEVE_TOKEN={TOKEN}"
+    run("-u", "new-session", "-d", "-x", "80", "-y", "24", f"{env} {build}/src/cli/reeve top")
+    try:
+        lines = screen_with("39 waiting")
+        assert "학습 1" in "\n".join(lines) and lines[23].startswith("q leave")
+        run("resize-window", "-x", "100", "-y", "30")
+        assert screen_with("학습 20")[29].startswith("q leave")
+        run("send-keys", "s")
+        screen_with("sort (id)")
+        run("send-keys", "q")
+        for _ in range(100):
+            if not run("list-sessions"):
+                break
+            time.sleep(0.05)
+        assert not run("list-sessions")
+    finally:
+        run("kill-server")
