@@ -113,6 +113,10 @@ int checkpointer_start(struct store *s, struct err *e)
     s->checkpointer = c;
     if (sqlite_connect(s->path, false, &c->db, e) < 0)
         return -1;
+    /* Whoever still reads (a backup, a stranger's shell) is not waited for: the writer would wait
+     * too.
+     */
+    sqlite3_busy_timeout(c->db, 0);
     int rc = pthread_create(&c->thread, NULL, run, c);
     if (rc) {
         sqlite3_close(TAKE(c->db));
