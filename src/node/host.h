@@ -106,17 +106,21 @@ struct host_sample {
         pressure_io_full_us; /* HOST_NO_VALUE without PSI */
 };
 
-/* Keeps what the next sample is compared with. PROC and CGROUP_ROOT are "/proc" and NULL (as
- * mounted), or folders shaped like them for tests and for a host's /proc mounted elsewhere. */
+/*
+ * Keeps what the next sample is compared with. PROC is "/proc", the host's own /proc mounted
+ * elsewhere, or a folder shaped like it. OWN_LIMITS: the control groups around this process limit
+ * what jobs can have, as they do for jobs that run here as processes; false where the agent only
+ * looks after a machine whose jobs run in containers of their own.
+ */
 struct host;
-struct host *host_open(const char *proc);
+struct host *host_open(const char *proc, bool own_limits);
 void host_close(struct host *h);
-/* About 0.3 ms. RET stays good until the next call; one thread. What cannot be read is
+/* About 0.3 ms. The sample stays good until the next call; one thread. What cannot be read is
  * HOST_NO_VALUE or empty. */
 const struct host_sample *host_read(struct host *h);
 
 /* The capacity alone. */
-void host_read_capacity(const char *proc, struct host_capacity *ret);
+void host_read_capacity(const char *proc, bool own_limits, struct host_capacity *ret);
 
 DEFINE_AUTO(struct host, host_close)
 #define auto_host AUTO(host_closep)

@@ -34,8 +34,8 @@ void job_log_close(struct job_log *l);
 
 int64_t job_log_length(const struct job_log *l);
 int64_t job_log_dropped(const struct job_log *l);
-/* The last bytes that came in, at most 4 KiB, also those that were left out; good until the next
- * write. */
+/* The last bytes that came in, at most 4 KiB, from the start of a line where there is one in them;
+ * also those that were left out. Good until the next write. */
 const char *job_log_tail(const struct job_log *l, size_t *ret_len);
 
 /*

@@ -56,7 +56,8 @@ int shim_adopt(const char *folder, struct shim_process *ret, struct err *e);
 int shim_reap(struct shim_process *p);
 
 /* Asks for an end: SIGTERM to the job, SIGKILL after its grace. Also good before the shim is there
- * and after it ended. REASON goes into the exit record. */
+ * (it then refuses to start), for an attempt that never was here, and after its end. REASON goes
+ * into the exit record. */
 int shim_cancel(const char *folder, const char *reason, struct err *e);
 
 /*
