@@ -296,32 +296,27 @@ bool progress_from_line(const char *p, size_t len, const char *pattern, struct p
     return find_epoch(p, end, ret) || find_ratio(p, end, ret) || find_percent(p, end, ret);
 }
 
-/* The usual forms of one line that are not below LEAST. */
-static bool line_at_least(const char *p, size_t len, const char *pattern,
-                          enum progress_source least, struct progress *ret)
-{
-    struct progress found;
-    if (!progress_from_line(p, len, pattern, &found) || found.source < least)
-        return false;
-    *ret = found;
-    return true;
-}
-
 bool progress_from_log(const char *p, size_t len, const char *pattern, enum progress_source least,
                        struct progress *ret)
 {
     /* The last line may still be growing: a number at its very end may lack digits. */
     while (len && (is_digit(p[len - 1]) || p[len - 1] == '.'))
         len--;
+    struct progress best = {.source = least ? least - 1 : PROGRESS_NONE};
     for (const char *end = p + len; end > p;) {
         const char *line = end;
         while (line > p && line[-1] != '\n' && line[-1] != '\r')
             line--;
-        if (line_at_least(line, (size_t)(end - line), pattern, least, ret))
-            return true;
+        struct progress found;
+        if (progress_from_line(line, (size_t)(end - line), pattern, &found) &&
+            found.source > best.source)
+            best = found;
         end = line > p ? line - 1 : p;
     }
-    return false;
+    if (!best.total)
+        return false;
+    *ret = best;
+    return true;
 }
 
 bool progress_read(const char *folder, struct progress *ret)

@@ -43,8 +43,8 @@ int progress_check_pattern(const char *pattern, struct err *e);
 bool progress_from_file(const char *p, size_t len, struct progress *ret);
 /* Pure. One line of output; PATTERN NULL: the usual forms. */
 bool progress_from_line(const char *p, size_t len, const char *pattern, struct progress *ret);
-/* Pure. The end of the output: the last line that says something and is not of a lower source than
- * LEAST. The first line is whole; the last one may still be growing. */
+/* Pure. The end of the output: of its lines with the highest source that is not below LEAST, the
+ * last one. The first line is whole; the last one may still be growing. */
 bool progress_from_log(const char *p, size_t len, const char *pattern, enum progress_source least,
                        struct progress *ret);
 

@@ -79,10 +79,11 @@ static void reap(struct shim *s, int64_t now_ms)
 static void on_job_ended(struct shim *s, int64_t now_ms)
 {
     s->limit_at = s->warn_at = s->memory_at = NEVER;
-    s->left = (int64_t)shim_count_all(s);
-    s->nothing_left = s->left == 0;
-    if (s->nothing_left || s->ending != ENDING_NOT)
+    size_t left = shim_count_all(s);
+    s->nothing_left = left == 0;
+    if (!left || s->ending != ENDING_NOT)
         return;
+    s->left = (int64_t)left;
     shim_signal_all(s, SIGTERM);
     shim_signal_all(s, SIGCONT);
     s->kill_at = now_ms + LEFT_BEHIND_GRACE_MS;
@@ -306,7 +307,6 @@ int shim_main(const char *folder)
         shim_tell(&s, &e);
         result = s.not_ours ? SHIM_NOT_OURS : SHIM_NOT_STARTED;
     } else {
-        shim_watch_progress(&s);
         follow(&s);
         take_the_rest(&s);
         result = shim_record_end(&s);

@@ -312,7 +312,8 @@ int shim_record_end(struct shim *s)
         usleep(2000);
     leave_outcome(s, &x);
 
-    for (int tries = 0; tries < RECORD_TRIES;) {
+    useconds_t wait_us = 100000;
+    for (int tries = 0; tries < RECORD_TRIES; wait_us = 1000000 - 1) {
         struct err e = {0};
         if (!FAILPOINT("shim.before_exit") && attempt_exit_write(s->folder, &x, &e) == 0) {
             (void)FAILPOINT("shim.after_exit");
@@ -320,7 +321,7 @@ int shim_record_end(struct shim *s)
         }
         /* On a full disk wait for as long as it takes: the lock says that somebody still knows. */
         tries += e.code != ERR_EXHAUSTED;
-        sleep(1);
+        usleep(wait_us);
     }
     return SHIM_NO_RECORD;
 }

@@ -113,6 +113,7 @@ static int open_places(struct shim *s, struct err *e)
     if (spec->has_account && geteuid() == 0 &&
         lchown(job, spec->account.uid, spec->account.gid) < 0)
         return err_sys(e, errno, "could not give folder '%s' to its user", job);
+    shim_watch_progress(s);
     /* Beside the agent's group, not within: the agent's limits are not the job's. */
     if (cgroup_make(&spec->cgroup, spec->name, &spec->limits, &s->cgroup, e) < 0)
         return -1;
