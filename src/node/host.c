@@ -327,9 +327,8 @@ static void read_rest(struct host *h)
     if (!load || !host_parse_loadavg(load, s->load_milli))
         s->load_milli[0] = s->load_milli[1] = s->load_milli[2] = HOST_NO_VALUE;
     auto_free char *uptime = read_text(h->proc, "uptime");
-    int64_t up[3];
-    auto_free char *three = uptime ? mem_printf("%s 0 0", uptime) : NULL;
-    s->uptime_ms = three && host_parse_loadavg(three, up) ? up[0] : HOST_NO_VALUE;
+    if (!uptime || !host_parse_uptime(uptime, &s->uptime_ms))
+        s->uptime_ms = HOST_NO_VALUE;
 
     auto_free char *vmstat = read_text(h->proc, "vmstat");
     if (!vmstat || !cgroup_parse_key(vmstat, "oom_kill", &s->oom_kills))

@@ -66,6 +66,7 @@ struct host_net {
 size_t host_parse_net_dev(const char *text, struct host_net ret[HOST_NETS_MOST]);
 
 bool host_parse_loadavg(const char *text, int64_t ret_milli[3]);
+bool host_parse_uptime(const char *text, int64_t *ret_ms);
 
 /* Total stall time in microseconds of the "some" and the "full" line; HOST_NO_VALUE where absent.
  */

@@ -311,6 +311,11 @@ bool host_parse_loadavg(const char *text, int64_t ret_milli[3])
            take_milli(&text, &ret_milli[2]);
 }
 
+bool host_parse_uptime(const char *text, int64_t *ret_ms)
+{
+    return take_milli(&text, ret_ms);
+}
+
 bool host_parse_pressure(const char *text, int64_t *ret_some_us, int64_t *ret_full_us)
 {
     *ret_some_us = *ret_full_us = HOST_NO_VALUE;
