@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define CPU_PERIOD_US      100000
@@ -329,16 +331,31 @@ bool cgroup_exists(const struct cgroup *c)
     return false;
 }
 
-int cgroup_enter(const struct cgroup *c, pid_t pid, struct err *e)
+pid_t cgroup_fork(const struct cgroup *c, bool *ret_inside)
 {
-    const char *folder;
-    EACH_FOLDER(c, folder)
-    {
-        int why = write_int(folder, "cgroup.procs", pid);
-        if (why)
-            return err_sys(e, why, "could not move a process into control group '%s'", folder);
-    }
-    return 0;
+    *ret_inside = false;
+    auto_close int fd = c->unified ? open(c->unified, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return fork();
+    struct clone_args args = {
+        .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)fd};
+    *ret_inside = true;
+    long pid = syscall(SYS_clone3, &args, sizeof args);
+    if (pid >= 0 || (errno != ENOSYS && errno != EINVAL && errno != EPERM))
+        return (pid_t)pid;
+    /* A container's filter that does not know clone3, or a kernel before 5.7. */
+    *ret_inside = false;
+    return fork();
+}
+
+int cgroup_join(const struct cgroup *c, bool inside)
+{
+    int why = c->unified && !inside ? write_text(c->unified, "cgroup.procs", "0") : 0;
+    const char *const v1[] = {c->pids, c->memory, c->cpu};
+    for (size_t i = 0; i < COUNT_OF(v1) && !why; i++)
+        if (v1[i])
+            why = write_text(v1[i], "tasks", "0");
+    return why;
 }
 
 /* Adds the processes of FOLDER and of all groups below it. */

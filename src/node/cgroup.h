@@ -75,8 +75,15 @@ int cgroup_make(const struct cgroup_parent *p, const char *name, const struct cg
 void cgroup_open(const struct cgroup_parent *p, const char *name, struct cgroup *ret);
 bool cgroup_exists(const struct cgroup *c);
 
-/* Moves a process in, into every folder. */
-int cgroup_enter(const struct cgroup *c, pid_t pid, struct err *e);
+/*
+ * fork() into the group. The child must call cgroup_join() with *RET_INSIDE before anything else;
+ * it returns 0 or an errno. Moving another process by its pid, the obvious way, takes 10 ms on a
+ * quiet machine, as the kernel waits for all processors to see a lock (measured on Linux 6.18, each
+ * version); a child that is born inside (version 2) takes 0.1 ms, one thread that moves itself
+ * (version 1) 0.02 ms.
+ */
+pid_t cgroup_fork(const struct cgroup *c, bool *ret_inside);
+int cgroup_join(const struct cgroup *c, bool inside);
 
 /* Calls FN for every process inside (and in groups below), at most once for each. */
 void cgroup_each(const struct cgroup *c, void (*fn)(pid_t pid, void *arg), void *arg);

@@ -226,6 +226,7 @@ static void exec_command(const struct job_child *c, char **argv, char **env)
 _Noreturn void job_child_run(const struct job_child *from)
 {
     struct job_child child = *from, *c = &child;
+    int not_joined = cgroup_join(c->cgroup, c->inside_cgroup);
     reset_signals();
     setsid();
 
@@ -240,6 +241,8 @@ _Noreturn void job_child_run(const struct job_child *from)
     char **env = job_environment(c);
     auto_free char *work_dir = job_work_dir(c);
     set_descriptors(c);
+    if (not_joined)
+        fail(c, JOB_CHILD_GROUP, not_joined);
     set_limits(c);
     int why = job_become(c->spec);
     if (why)
@@ -270,6 +273,9 @@ void job_child_explain(const struct job_child_failure *f, const struct attempt_s
     case JOB_CHILD_WORK_DIR:
         snprintf(ret, room, "work dir '%.200s' cannot be used by '%.60s': %s",
                  s->work_dir ? s->work_dir : "(the result folder)", account, why);
+        return;
+    case JOB_CHILD_GROUP:
+        snprintf(ret, room, "the job could not be put into its control group: %s", why);
         return;
     case JOB_CHILD_LIMITS:
         snprintf(ret, room, "the job could not be prepared: %s", why);

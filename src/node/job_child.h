@@ -18,12 +18,15 @@ struct job_child {
     int report;         /* gets a struct job_child_failure; closed by a successful exec */
     int output;         /* what becomes standard output and error */
     pid_t shim;
+    const struct cgroup *cgroup;
+    bool inside_cgroup; /* by cgroup_fork() */
 };
 
 /* What could not be done, and the errno. */
 enum job_child_step {
     JOB_CHILD_ACCOUNT,
     JOB_CHILD_WORK_DIR,
+    JOB_CHILD_GROUP,
     JOB_CHILD_LIMITS,
     JOB_CHILD_NOT_FOUND,   /* no such command on the PATH */
     JOB_CHILD_INTERPRETER, /* the file is there, what it asks for to be run is not */

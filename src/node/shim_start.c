@@ -142,7 +142,8 @@ static int fork_job(struct shim *s, struct pipes *p, struct err *e)
     fcntl(p->report[0], F_SETFL, O_NONBLOCK);
 
     pid_t shim = getpid();
-    s->job = fork();
+    bool inside;
+    s->job = cgroup_fork(&s->cgroup, &inside);
     if (s->job < 0)
         return err_sys(e, errno, "could not make a process for the job");
     if (s->job == 0) {
@@ -153,6 +154,8 @@ static int fork_job(struct shim *s, struct pipes *p, struct err *e)
                                           .go = p->go[0],
                                           .report = p->report[1],
                                           .output = p->output[1],
+                                          .cgroup = &s->cgroup,
+                                          .inside_cgroup = inside,
                                           .shim = shim});
     }
     return 0;
@@ -174,8 +177,6 @@ static int record_start(struct shim *s, struct err *e)
 static int start_job(struct shim *s, struct pipes *p, struct err *e)
 {
     if (fork_job(s, p, e) < 0)
-        return -1;
-    if (s->has_cgroup && cgroup_enter(&s->cgroup, s->job, e) < 0)
         return -1;
     if (FAILPOINT("shim.before_started"))
         return err_set(e, ERR_UNAVAILABLE, "could not record the start");

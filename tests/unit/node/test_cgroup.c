@@ -121,12 +121,19 @@ TEST("a group of a real hierarchy takes processes, is emptied and goes")
     struct cgroup_limits limits = {0};
     CHECK_OK(cgroup_make(&parent, "reeve-unit-test", &limits, &c, &test_err));
     CHECK(cgroup_exists(&c));
-    pid_t child = fork();
+    int ends[2];
+    CHECK_INT(pipe(ends), 0);
+    bool inside;
+    pid_t child = cgroup_fork(&c, &inside);
     if (child == 0) {
-        pause();
+        int why = cgroup_join(&c, inside);
+        if (write(ends[1], &why, sizeof why) == (ssize_t)sizeof why)
+            pause();
         _exit(0);
     }
-    CHECK_OK(cgroup_enter(&c, child, &test_err));
+    int why = -1;
+    CHECK_INT(read(ends[0], &why, sizeof why), sizeof why);
+    CHECK_INT(why, 0);
     CHECK_FAILS(cgroup_make(&parent, "reeve-unit-test", &limits, &again, &test_err), ERR_CONFLICT,
                 "still has processes");
     CHECK(!cgroup_remove(&c));
