@@ -78,6 +78,7 @@ char **job_environment(const struct job_child *c)
     ADD_USUAL("PATH=%s", USUAL_PATH);
     ADD_USUAL("LANG=%s", "C.UTF-8");
     ADD_USUAL("SHELL=%s", "/bin/sh");
+    ADD_USUAL("PYTHONUNBUFFERED=%s", "1"); /* or a log shows nothing for minutes */
     ADD_USUAL("USER=%s", name && name[0] ? name : s->user);
     ADD_USUAL("LOGNAME=%s", name && name[0] ? name : s->user);
     if (home && home[0] == '/')

@@ -336,11 +336,36 @@ int attempt_kill_leftovers(const char *folder, const char *known_id, int64_t tim
     return 0;
 }
 
+/* Sums over all below the shim. Its own count of reaped children has those whose parents died. */
+static void sum_usage(pid_t shim, const struct process_list *all, struct attempt_usage *ret)
+{
+    struct process_list below = {.items = mem_dup(all->items, all->count * sizeof *all->items),
+                                 .count = all->count,
+                                 .room = all->count};
+    uint64_t ticks = 0;
+    int64_t bytes = 0;
+    for (size_t i = 0; i < all->count; i++)
+        if (all->items[i].id.pid == shim)
+            ticks += all->items[i].reaped_cpu_ticks;
+    process_keep_descendants(&below, shim);
+    for (size_t i = 0; i < below.count; i++) {
+        ticks += below.items[i].cpu_ticks + below.items[i].reaped_cpu_ticks;
+        bytes += process_own_bytes(below.items[i].id.pid);
+    }
+    process_list_done(&below);
+    if (ret->memory_bytes < 0)
+        ret->memory_bytes = bytes;
+    if (ret->cpu_us < 0)
+        ret->cpu_us = (int64_t)(ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
 void attempt_usage_read(const struct attempt_status *status, const char *name,
-                        struct attempt_usage *ret)
+                        const struct process_list *all, struct attempt_usage *ret)
 {
     auto_cgroup struct cgroup c = {0};
     cgroup_open(&status->started.cgroup, name, &c);
     ret->memory_bytes = cgroup_memory_bytes(&c);
     ret->cpu_us = cgroup_cpu_us(&c);
+    if (all && all->count && status->shim > 0 && (ret->memory_bytes < 0 || ret->cpu_us < 0))
+        sum_usage(status->shim, all, ret);
 }

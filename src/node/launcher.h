@@ -69,12 +69,15 @@ int shim_cancel(const char *folder, const char *reason, struct err *e);
 int attempt_kill_leftovers(const char *folder, const char *known_id, int64_t timeout_ms,
                            size_t *ret_count, struct err *e);
 
-/* What a running attempt uses now, from its cgroup; -1 where that is not known. */
+/* What a running attempt uses now; -1 where that is not known. */
 struct attempt_usage {
-    int64_t memory_bytes, cpu_us;
+    int64_t memory_bytes;
+    int64_t cpu_us; /* since its start; goes back a little when a process is reaped elsewhere */
 };
+/* From its cgroup, else summed over its processes. ALL is process_scan()'s list, so that one scan
+ * serves many attempts; NULL: look only where no scan is needed. */
 void attempt_usage_read(const struct attempt_status *status, const char *name,
-                        struct attempt_usage *ret);
+                        const struct process_list *all, struct attempt_usage *ret);
 
 #define auto_shim_process AUTO(shim_process_done)
 

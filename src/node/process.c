@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,19 +61,21 @@ bool process_parse_stat(const char *text, struct process *ret)
     if (sscanf(rest, ") %c %d %d %d", &p.state, &parent, &group, &session) != 4)
         return false;
 
-    /* Fields 7 to 21 lie between. */
-    const char *at = rest + 1;
-    for (int field = 2; field < 22; field++) {
-        while (*at == ' ')
-            at++;
-        if (!*at)
+    /* Numbers from field 4 on; 14 to 17 are times, 22 is the start. */
+    uint64_t fields[23] = {0};
+    const char *at = rest + 1 + strspn(rest + 1, " ");
+    at += strcspn(at, " ");
+    for (int field = 4; field < 23; field++) {
+        at += strspn(at, " ");
+        char *number_end;
+        fields[field] = strtoull(at, &number_end, 10); /* some may be below 0, none that we use */
+        if (number_end == at)
             return false;
-        if (field < 21)
-            at += strcspn(at, " ");
+        at = number_end;
     }
-    if (!isdigit((unsigned char)*at))
-        return false;
-    p.id.start_ticks = strtoull(at, NULL, 10);
+    p.id.start_ticks = fields[22];
+    p.cpu_ticks = fields[14] + fields[15];
+    p.reaped_cpu_ticks = fields[16] + fields[17];
     p.parent = parent;
     p.group = group;
     p.session = session;
@@ -227,6 +228,17 @@ bool process_has_variable(pid_t pid, const char *variable)
             have = keep;
         }
     }
+}
+
+int64_t process_own_bytes(pid_t pid)
+{
+    char path[40], text[256];
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    long long size, resident, shared;
+    if (read_small(path, text, sizeof text) <= 0 ||
+        sscanf(text, "%lld %lld %lld", &size, &resident, &shared) != 3 || resident < shared)
+        return 0;
+    return (resident - shared) * sysconf(_SC_PAGESIZE);
 }
 
 static bool is_same(const struct process_id *id)

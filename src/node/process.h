@@ -22,7 +22,9 @@ char *boot_id_read(char buf[BOOT_ID_SIZE]);
 struct process {
     struct process_id id;
     pid_t parent, group, session;
-    char state; /* 'Z' is dead already */
+    char state;                /* 'Z' is dead already */
+    uint64_t cpu_ticks;        /* its own, user and system */
+    uint64_t reaped_cpu_ticks; /* of the children it waited for */
 };
 
 /* Pure: one line of /proc/PID/stat, whose second field may hold anything, also ") R 1 (". */
@@ -48,6 +50,9 @@ void process_list_add(struct process_list *l, const struct process *p);
 
 /* Whether its environment holds exactly this variable ("REEVE_ATTEMPT=5f..."). */
 bool process_has_variable(pid_t pid, const char *variable);
+
+/* Its own memory: resident and not shared with files. 0 when it is gone. */
+int64_t process_own_bytes(pid_t pid);
 
 /* A pidfd for exactly that process; -1 with errno ESRCH when it is gone. */
 int process_open(const struct process_id *id);

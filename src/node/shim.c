@@ -181,7 +181,9 @@ static void on_time(struct shim *s, int64_t now_ms)
         on_memory(s, now_ms);
     if (now_ms >= s->kill_at) {
         shim_kill_all(s);
-        s->kill_at = now_ms + KILL_AGAIN_MS;
+        s->kill_at = now_ms + s->kill_again_ms;
+        if (s->kill_again_ms < KILL_AGAIN_MOST_MS)
+            s->kill_again_ms *= 2; /* a hung driver may hold one for hours */
     }
     if (s->job_ended && !s->nothing_left) {
         reap(s, now_ms);
@@ -197,8 +199,8 @@ static int timeout_ms(const struct shim *s, int64_t now_ms)
     for (size_t i = 0; i < COUNT_OF(all); i++)
         first = all[i] < first ? all[i] : first;
     /* Nobody tells us when the last process leaves a group that does not descend from us. */
-    if (s->job_ended && first > now_ms + KILL_AGAIN_MS)
-        first = now_ms + KILL_AGAIN_MS;
+    if (s->job_ended && first > now_ms + s->kill_again_ms)
+        first = now_ms + s->kill_again_ms;
     if (first == NEVER)
         return -1;
     int64_t wait = first - now_ms;
@@ -292,6 +294,7 @@ int shim_main(const char *folder)
         .memory_at = NEVER,
         .progress_at = NEVER,
         .output_at = NEVER,
+        .kill_again_ms = KILL_AGAIN_MS,
     };
     close_range(SHIM_SOCKET + 1, ~0U, 0);
     setsid(); /* started by hand it may be a leader already */

@@ -100,19 +100,6 @@ size_t shim_count_all(struct shim *s)
     return count;
 }
 
-/* A process's own memory: what it doesn't share with files. */
-static int64_t own_bytes(pid_t pid)
-{
-    char path[40];
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-    auto_free char *text = NULL;
-    long long size, resident, shared;
-    if (file_read(path, 4096, &text, NULL, NULL) < 0 ||
-        sscanf(text, "%lld %lld %lld", &size, &resident, &shared) != 3 || resident < shared)
-        return 0;
-    return (resident - shared) * sysconf(_SC_PAGESIZE);
-}
-
 /* The exact share, which takes the kernel a walk over the process's pages. */
 static int64_t share_bytes(pid_t pid)
 {
@@ -120,9 +107,9 @@ static int64_t share_bytes(pid_t pid)
     snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
     auto_free char *text = NULL;
     if (file_read(path, 16384, &text, NULL, NULL) < 0)
-        return own_bytes(pid);
+        return process_own_bytes(pid);
     const char *line = strstr(text, "\nPss_Anon:");
-    return line ? strtoll(line + 10, NULL, 10) * 1024 : own_bytes(pid);
+    return line ? strtoll(line + 10, NULL, 10) * 1024 : process_own_bytes(pid);
 }
 
 int64_t shim_memory_bytes(struct shim *s)
@@ -131,7 +118,7 @@ int64_t shim_memory_bytes(struct shim *s)
     find_all(s, &all);
     int64_t sum = 0;
     for (size_t i = 0; i < all.count; i++)
-        sum += own_bytes(all.items[i].id.pid);
+        sum += process_own_bytes(all.items[i].id.pid);
     /* Workers forked from one process share pages that were counted for each of them. */
     if (sum > s->spec.limits.memory_bytes && all.count > 1) {
         sum = 0;

@@ -15,7 +15,8 @@
 #define MEMORY_LOOK_MS       500  /* between looks at the job's memory without a cgroup */
 #define PROGRESS_LOOK_MS     1000 /* at most one look at the job's progress in this time */
 #define LEFT_BEHIND_GRACE_MS 1000 /* for processes that outlive the job's first one */
-#define KILL_AGAIN_MS        20
+#define KILL_AGAIN_MS        20   /* at first */
+#define KILL_AGAIN_MOST_MS   1000
 
 /* Why the job is being ended by us. */
 enum ending { ENDING_NOT, ENDING_TIME_LIMIT, ENDING_CANCELLED, ENDING_SHUT_DOWN, ENDING_MEMORY };
@@ -53,6 +54,7 @@ struct shim {
 
     int64_t wall_start_ms, start_ms, end_ms; /* of the exec, of the first process's end; mono */
     int64_t warn_at, limit_at, kill_at, memory_at, progress_at, output_at;
+    int64_t kill_again_ms;
     int64_t progress_looked_ms;
     bool file_changed; /* the progress file, since it was last read */
     struct progress best;

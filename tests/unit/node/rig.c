@@ -20,7 +20,10 @@ void rig_open(struct rig *r, const char *script)
     snprintf(r->root, sizeof r->root, "/tmp/test_shimXXXXXX");
     CHECK(mkdtemp(r->root) != NULL);
     CHECK_INT(chmod(r->root, 0777), 0);
-    r->folder = rig_path(r, "attempts/reeve-test0001-42-1");
+    /* Its control group's name, so it must be no other test's that runs at the same time. */
+    auto_free char *name = mem_printf("reeve-%s-42-1", r->root + strlen("/tmp/test_shim"));
+    auto_free char *folder = mem_printf("attempts/%s", name);
+    r->folder = rig_path(r, folder);
 
     struct attempt_spec *s = &r->spec;
     attempt_spec_init(s);
@@ -28,7 +31,7 @@ void rig_open(struct rig *r, const char *script)
     char id[17];
     snprintf(id, sizeof id, "%016llx", (unsigned long long)clock_mono_us() * 1000 + getpid());
     memcpy(s->id, id, 16);
-    s->name = mem_strdup("reeve-test0001-42-1");
+    s->name = mem_strdup(name);
     s->job_id = 42;
     s->number = 1;
     s->user = mem_strdup("alice");
@@ -47,8 +50,12 @@ void rig_open(struct rig *r, const char *script)
 void rig_done(struct rig *r)
 {
     size_t count;
-    if (r->shim.pid > 0 && r->shim.pidfd >= 0)
+    struct pollfd fd = {.fd = r->shim.pidfd, .events = POLLIN};
+    if (r->shim.pid > 0 && fd.fd >= 0) {
         shim_cancel(r->folder, "the test is over", NULL);
+        poll(&fd, 1, PATIENCE_MS);
+        shim_reap(&r->shim);
+    }
     attempt_kill_leftovers(r->folder, r->spec.id, 1000, &count, NULL);
     shim_process_done(&r->shim);
     attempt_spec_done(&r->spec);

@@ -119,7 +119,8 @@ TEST("a group of a real hierarchy takes processes, is emptied and goes")
     }
     auto_cgroup struct cgroup c = {0}, again = {0};
     struct cgroup_limits limits = {0};
-    CHECK_OK(cgroup_make(&parent, "reeve-unit-test", &limits, &c, &test_err));
+    auto_free char *name = mem_printf("reeve-unit-test-%d", (int)getpid());
+    CHECK_OK(cgroup_make(&parent, name, &limits, &c, &test_err));
     CHECK(cgroup_exists(&c));
     int ends[2];
     CHECK_INT(pipe(ends), 0);
@@ -134,7 +135,7 @@ TEST("a group of a real hierarchy takes processes, is emptied and goes")
     int why = -1;
     CHECK_INT(read(ends[0], &why, sizeof why), sizeof why);
     CHECK_INT(why, 0);
-    CHECK_FAILS(cgroup_make(&parent, "reeve-unit-test", &limits, &again, &test_err), ERR_CONFLICT,
+    CHECK_FAILS(cgroup_make(&parent, name, &limits, &again, &test_err), ERR_CONFLICT,
                 "still has processes");
     CHECK(!cgroup_remove(&c));
 

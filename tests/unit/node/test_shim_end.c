@@ -312,7 +312,7 @@ TEST("a job that forks without end is held by its limit and ended whole")
     free(rig_wait_for(&r, "ready"));
     struct attempt_usage usage;
     CHECK_OK(attempt_state(r.folder, &status, &test_err));
-    attempt_usage_read(&status, r.spec.name, &usage);
+    attempt_usage_read(&status, r.spec.name, NULL, &usage);
     CHECK(!r.spec.cgroup.memory || usage.memory_bytes > 0);
     attempt_status_done(&status);
 
@@ -348,6 +348,28 @@ TEST("a killed shim's control group is emptied and removed with the leftovers")
     auto_cgroup struct cgroup c = {0};
     cgroup_open(&r.spec.cgroup, r.spec.name, &c);
     CHECK(!cgroup_exists(&c));
+}
+
+TEST("what an attempt uses is known without control groups, too")
+{
+    auto_rig struct rig r;
+    rig_open(&r, "sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo > $ROOT/ready; "
+                 "exec sleep 300'; :");
+    auto_status struct attempt_status status = {0};
+    rig_start(&r);
+    free(rig_wait_for(&r, "ready"));
+    CHECK_OK(attempt_state(r.folder, &status, &test_err));
+    struct process_list all;
+    struct attempt_usage usage;
+
+    process_scan(&all);
+    attempt_usage_read(&status, r.spec.name, &all, &usage);
+    process_list_done(&all);
+
+    CHECK(usage.cpu_us >= 20000 && usage.cpu_us < 60000000);
+    CHECK(usage.memory_bytes > 50000 && usage.memory_bytes < 100 << 20);
+    attempt_usage_read(&status, r.spec.name, NULL, &usage);
+    CHECK_INT(usage.cpu_us, -1);
 }
 
 TEST("an idle shim uses no processor time and about a megabyte")
