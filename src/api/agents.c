@@ -14,8 +14,8 @@ struct agent_link {
     struct agent_link *next;
     int64_t node;
     struct http_stream *stream;
-    bool current;  /* not replaced by a newer one of the same node */
-    bool told_up;  /* the engine knows that it is up */
+    bool current; /* not replaced by a newer one of the same node */
+    bool told_up; /* the engine knows that it is up */
 };
 
 struct agent_hub {

@@ -1,5 +1,5 @@
-/* The agents' side of the door (docs/agent-protocol.md): enrolment, the stream of commands, reports,
- * output, samples. Belongs to the door's thread. */
+/* The agents' side of the door (docs/agent-protocol.md): enrolment, the stream of commands,
+ * reports, output, samples. Belongs to the door's thread. */
 #ifndef API_AGENTS_H
 #define API_AGENTS_H
 

@@ -21,9 +21,9 @@ struct api_config {
     bool insecure;                 /* not loopback without TLS is wanted */
     const char *const *hosts;      /* further names we are called by; ends with NULL */
 
-    bool mask_users;  /* hides whose jobs the others' jobs are */
-    bool source_open; /* /submit, /queue and /jobs/{id} need no token on loopback */
-    int64_t sample_ms;              /* how often agents sample; they are told */
+    bool mask_users;   /* hides whose jobs the others' jobs are */
+    bool source_open;  /* /submit, /queue and /jobs/{id} need no token on loopback */
+    int64_t sample_ms; /* how often agents sample; they are told */
     const struct template_set *templates;
 
     const struct log_store_ops *log_ops;
@@ -32,8 +32,7 @@ struct api_config {
 };
 
 /* Listens and answers 503 to everything but health until api_open(). RET_PORT: the real one. */
-int api_start(const struct api_config *config, struct api **ret, uint16_t *ret_port,
-              struct err *e);
+int api_start(const struct api_config *config, struct api **ret, uint16_t *ret_port, struct err *e);
 
 /* From now on requests are served. On the owner's thread, before its loop runs. */
 void api_open(struct api *a, struct engine *engine);

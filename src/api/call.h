@@ -47,8 +47,8 @@ struct call {
     char param[ROUTE_PARAMS][ROUTE_PARAM_SIZE];
     int64_t began_us;
     int64_t now_ms;
-    int64_t limit;  /* ROUTE_LIST */
-    int64_t cursor; /* the same; 0: from the beginning */
+    int64_t limit;   /* ROUTE_LIST */
+    int64_t cursor;  /* the same; 0: from the beginning */
     int64_t subject; /* the job or so that it turned out to be about */
     struct answer answer;
 

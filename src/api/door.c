@@ -8,9 +8,9 @@
 #include "openapi_json.h"
 
 enum {
-    BOX_MOST = 65536,      /* messages to the door; answers do not count */
+    BOX_MOST = 65536, /* messages to the door; answers do not count */
     TICK_MS = 1000,
-    DRAIN_MS = 5000,       /* for answers under way when the program ends */
+    DRAIN_MS = 5000, /* for answers under way when the program ends */
 };
 
 /* ---- small answers ---- */

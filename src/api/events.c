@@ -394,8 +394,7 @@ static unsigned kind_of(const struct call *c)
         kind |= READS_FLEET;
     if (caller_scope(&c->caller, PERMISSION_LEDGER) == SCOPE_ALL)
         kind |= READS_LEDGER;
-    if (!c->api->config.mask_users ||
-        caller_scope(&c->caller, PERMISSION_JOBS_READ) == SCOPE_ALL)
+    if (!c->api->config.mask_users || caller_scope(&c->caller, PERMISSION_JOBS_READ) == SCOPE_ALL)
         kind |= READS_USERS;
     return kind;
 }

@@ -114,8 +114,7 @@ static void write_device(struct fleet_writer *w, struct json_out *o, const struc
         jo_null(o, "job");
     }
     /* Who may see only what is theirs sees the figures of devices that their jobs hold. */
-    if (w->call->scope == SCOPE_ALL ||
-        (j && (who->id == j->principal || who->id == j->submitter)))
+    if (w->call->scope == SCOPE_ALL || (j && (who->id == j->principal || who->id == j->submitter)))
         write_figures(w, o, d);
     jo_end(o);
 }

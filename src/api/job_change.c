@@ -77,7 +77,7 @@ static void deleted(struct call *c, struct command *command)
     call_read(c, remove_logs, NULL);
 }
 
-static void delete(struct call *c)
+static void delete (struct call *c)
 {
     struct command *command = command_new(COMMAND_DELETE);
     command->id = c->subject;

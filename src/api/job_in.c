@@ -1,5 +1,6 @@
 #include "api/job_in.h"
 
+#include "base/json_out.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -47,11 +48,11 @@ static const struct json_field fields[] = {
 
 /* Known words of what is planned: taken and not followed would be a lie. */
 static const char *const not_yet[] = {
-    "image",    "mig_profile", "priority",     "project", "queue",        "gpu_model",
-    "gpu_share", "depends_on", "array",        "sweep",   "gang",         "node",
-    "nodes",    "node_labels", "preemptible",  "template", "secret",      "secrets",
-    "budget",   "deadline",    "not_before",   "schedule", "volumes",     "checkpoint",
-    "notify",   "reservation", "service_account",
+    "image",     "mig_profile", "priority",        "project",  "queue",   "gpu_model",
+    "gpu_share", "depends_on",  "array",           "sweep",    "gang",    "node",
+    "nodes",     "node_labels", "preemptible",     "template", "secret",  "secrets",
+    "budget",    "deadline",    "not_before",      "schedule", "volumes", "checkpoint",
+    "notify",    "reservation", "service_account",
 };
 
 static int invalid(struct err *e, const char *field, const char *why)
@@ -167,15 +168,13 @@ static bool is_env_name(const char *s)
 {
     if (strspn(s, "0123456789"))
         return false;
-    size_t len = strspn(
-        s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+    size_t len = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
     return len && !s[len] && len <= KEY_BYTES_MOST;
 }
 
 static bool is_label_name(const char *s)
 {
-    size_t len = strspn(
-        s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-");
+    size_t len = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-");
     return len && !s[len] && len <= 63 && !strchr("._/-", s[0]);
 }
 
@@ -223,9 +222,8 @@ static int check_texts(const struct job_in *in, struct err *e)
         return invalid(e, "user", "must be letters, digits, '.', '_' and '-'");
     if (in->work_dir && in->work_dir[0] != '/')
         return invalid(e, "work_dir", "must be an absolute path");
-    if (in->progress &&
-        (!is_plain(in->progress) ||
-         (!strstr(in->progress, "{done}") && !strstr(in->progress, "{percent}"))))
+    if (in->progress && (!is_plain(in->progress) ||
+                         (!strstr(in->progress, "{done}") && !strstr(in->progress, "{percent}"))))
         return invalid(e, "progress", "must be a line with {done} or {percent} in it");
     return 0;
 }

@@ -191,7 +191,8 @@ static void write_progress(struct job_writer *w, struct json_out *o, const struc
 
 static void write_reason(struct job_writer *w, struct json_out *o, const struct job_facts *f)
 {
-    bool mask = w->api->config.mask_users && caller_scope(w->caller, PERMISSION_JOBS_READ) != SCOPE_ALL;
+    bool mask =
+        w->api->config.mask_users && caller_scope(w->caller, PERMISSION_JOBS_READ) != SCOPE_ALL;
     const char *text = f->reason_text, *code = NULL;
     if (f->open && f->state == JOB_QUEUED) {
         if (!w->reason_code || w->reason_shape != f->open->shape) {

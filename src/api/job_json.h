@@ -17,11 +17,11 @@ struct job_facts {
     bool has_exit_code;
     int64_t exit_code;
 
-    const struct job *open;         /* NULL: it has ended */
-    const struct attempt *attempt;  /* open one, or NULL */
-    const char *name, *spec;        /* NULL: not read */
-    const char *reason_text;        /* of an ended one */
-    enum attempt_outcome outcome;   /* the same */
+    const struct job *open;        /* NULL: it has ended */
+    const struct attempt *attempt; /* open one, or NULL */
+    const char *name, *spec;       /* NULL: not read */
+    const char *reason_text;       /* of an ended one */
+    enum attempt_outcome outcome;  /* the same */
 };
 
 /* Whoever renders jobs: keeps what is the same for all of a list. */

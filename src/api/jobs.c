@@ -321,11 +321,8 @@ int read_jobs(struct call *c, struct store_reader *r, struct err *e)
     int rc = read_filter(c, &v->fleet, &filter, e);
     if (rc == 0) {
         struct open_walk open = {.call = c, .view = &v->fleet, .filter = &filter};
-        struct past_walk past = {.call = c,
-                                 .reader = r,
-                                 .filter = &filter,
-                                 .before = c->cursor,
-                                 .page = c->limit + 1};
+        struct past_walk past = {
+            .call = c, .reader = r, .filter = &filter, .before = c->cursor, .page = c->limit + 1};
         open_begin(&open, c->cursor);
         rc = merge(&open, &past, (size_t)c->limit, &page, e);
         past_forget(&past);

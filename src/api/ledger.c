@@ -1,8 +1,8 @@
 /* The ledger: its rows, its chain, and its decisions made again. */
+#include "store/ledger.h"
 #include "api/door.h"
 #include "api/handlers.h"
 #include "base/mem.h"
-#include "store/ledger.h"
 
 /* ---- rows ---- */
 
@@ -73,8 +73,7 @@ int read_ledger(struct call *c, struct store_reader *r, struct err *e)
     if (read_question(c, &q, e) < 0)
         return -1;
     const struct engine_view *v = engine_view_get(g);
-    struct ledger_list l = {
-        .out = call_out(c), .view = &v->fleet, .about_jobs = q.subject != 0};
+    struct ledger_list l = {.out = call_out(c), .view = &v->fleet, .about_jobs = q.subject != 0};
     jo_object(&l.out, NULL);
     jo_list(&l.out, "items");
     int rc = engine_store(g)->read(r, &q, on_ledger_row, &l, e);

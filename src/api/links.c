@@ -5,8 +5,8 @@
 #include <pthread.h>
 
 struct links {
-    pthread_mutex_t lock; /* guards the table; a leaf */
-    uint64_t version;     /* atomic */
+    pthread_mutex_t lock;     /* guards the table; a leaf */
+    uint64_t version;         /* atomic */
     struct link_state *nodes; /* by node id */
     int64_t room;
 };

@@ -16,7 +16,7 @@ enum {
 /* Which bytes, and how far we are. Shared by the first look and by who follows. */
 struct log_place {
     struct log_ref ref;
-    bool fixed;       /* the attempt was named: no other one is shown */
+    bool fixed; /* the attempt was named: no other one is shown */
     bool follow;
     int64_t next;     /* offset to read from */
     int64_t stop;     /* not FOLLOW: ends here */
@@ -31,12 +31,12 @@ struct follower {
     struct log_place place;
     struct log_watch *watch;
     struct log_ref watched;
-    bool reading;     /* a worker has PLACE and WATCH */
-    bool blocked;     /* PLACE.text waits for the reader */
-    bool again;       /* something changed while a worker read */
-    bool notified;    /* atomic: a message of on_change() is on its way */
-    bool closing;     /* that message may free it */
-    bool ending;      /* its end is on its way to the reader */
+    bool reading;       /* a worker has PLACE and WATCH */
+    bool blocked;       /* PLACE.text waits for the reader */
+    bool again;         /* something changed while a worker read */
+    bool notified;      /* atomic: a message of on_change() is on its way */
+    bool closing;       /* that message may free it */
+    bool ending;        /* its end is on its way to the reader */
     int64_t over_ticks; /* since the attempt is over */
     struct err err;
 };
@@ -306,8 +306,8 @@ void logs_on_events(struct log_followers *l, const struct event_run *r)
 
 struct log_request {
     struct log_place place;
-    int64_t tail;   /* -1: not given */
-    int64_t offset; /* of the first byte shown */
+    int64_t tail;    /* -1: not given */
+    int64_t offset;  /* of the first byte shown */
     int64_t attempt; /* 0: the newest */
 };
 
@@ -383,8 +383,7 @@ static void add_follower(struct api *a, struct call *c)
     /* Between our first look and the watch something may have come. */
     f->again = true;
     f->place.ended = false;
-    f->stream =
-        http_stream_begin(c->request, 200, c->answer.type, c->answer.headers, &on);
+    f->stream = http_stream_begin(c->request, 200, c->answer.type, c->answer.headers, &on);
     hand_on(f);
 }
 

@@ -18,13 +18,12 @@ static void one(struct text *t, const char *name, const char *type, const char *
 }
 
 /* Bounds in microseconds, each written as seconds. */
-static const int64_t bounds_us[] = {1000,    5000,     10000,    25000,     50000,    100000,
-                                    250000,  500000,   1000000,  5000000,   30000000, 60000000,
-                                    300000000, 1800000000, 7200000000, 86400000000};
+static const int64_t bounds_us[] = {
+    1000,    5000,    10000,    25000,    50000,     100000,     250000,     500000,
+    1000000, 5000000, 30000000, 60000000, 300000000, 1800000000, 7200000000, 86400000000};
 
 /* Ours have four buckets an octave: all that lie wholly below a bound are counted in it. */
-static void histogram(struct text *t, const char *name, const char *help,
-                      const struct histogram *h)
+static void histogram(struct text *t, const char *name, const char *help, const struct histogram *h)
 {
     uint64_t below = 0;
     int bucket = 0;

@@ -161,7 +161,7 @@ static int read_attempt(const json_t *object, struct attempt_report *ret, struct
 #undef AT
     static const char *const states[] = {"started", "refused", "ended", "lost"};
     struct attempt_in in = {0};
-    int64_t state;
+    int64_t state = 0;
     unsigned char bits[16];
     if (json_read_fields(object, fields, COUNT_OF(fields), false, &in, e) < 0 ||
         find_word(states, COUNT_OF(states), in.state, "state", &state, e) < 0)

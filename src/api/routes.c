@@ -3,18 +3,18 @@
 
 enum { WRITE_LIMIT = 4 << 20 /* of samples, packed */ };
 
-#define V1     "/api/v1"
-#define LIST   ROUTE_LIST
-#define POLLED ROUTE_POLLED
-#define REPEAT ROUTE_IDEMPOTENT
-#define JSON   ROUTE_JSON
-#define EARLY  ROUTE_EARLY
-#define SOURCE ROUTE_SOURCE
-#define TIMED  ROUTE_TIMED
+#define V1        "/api/v1"
+#define LIST      ROUTE_LIST
+#define POLLED    ROUTE_POLLED
+#define REPEAT    ROUTE_IDEMPOTENT
+#define JSON      ROUTE_JSON
+#define EARLY     ROUTE_EARLY
+#define SOURCE    ROUTE_SOURCE
+#define TIMED     ROUTE_TIMED
 
-#define MAY(p)            PERMISSION_##p
-#define SERVE(fn)         .serve = serve_##fn
-#define READ(fn)          .read = read_##fn
+#define MAY(p)    PERMISSION_##p
+#define SERVE(fn) .serve = serve_##fn
+#define READ(fn)  .read = read_##fn
 
 /* clang-format off */
 const struct route routes[] = {
@@ -74,8 +74,7 @@ const struct route routes[] = {
 const size_t route_count = COUNT_OF(routes);
 
 /* Whether PATH is of this form; what stands in place of braces goes into PARAMS. */
-static bool matches(const char *form, const char *path,
-                    char params[ROUTE_PARAMS][ROUTE_PARAM_SIZE])
+static bool matches(const char *form, const char *path, char params[ROUTE_PARAMS][ROUTE_PARAM_SIZE])
 {
     unsigned param = 0;
     while (*form) {
@@ -108,8 +107,7 @@ const struct route *route_find(enum http_method method, const char *path,
             return &routes[i];
         size_t len = strlen(allow);
         snprintf(allow + len, 64 - len, "%s%s%s", len ? ", " : "",
-                 http_method_name(routes[i].method),
-                 routes[i].method == HTTP_GET ? ", HEAD" : "");
+                 http_method_name(routes[i].method), routes[i].method == HTTP_GET ? ", HEAD" : "");
     }
     if (allow[0])
         err_set(e, ERR_METHOD, "%s is not known here, only %s", http_method_name(method), allow);

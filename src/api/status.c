@@ -54,9 +54,8 @@ static void sum_up(const struct fleet_view *v, int64_t now_ms, struct today *ret
         for (enum bucket b = 0; b < BUCKET_COUNT; b++)
             ret->bucket[b] += now.bucket[b];
         ret->energy_mj += now.energy_mj;
-        ret->cost_micros +=
-            meter_cost_micros(&v->policy, v->policy.gpu_hour_micros, 1,
-                              now.bucket[BUCKET_JOBS] / 1000000, now.energy_mj);
+        ret->cost_micros += meter_cost_micros(&v->policy, v->policy.gpu_hour_micros, 1,
+                                              now.bucket[BUCKET_JOBS] / 1000000, now.energy_mj);
     }
 }
 
