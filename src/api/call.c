@@ -23,7 +23,8 @@ void call_answer(struct call *c)
     int status = w->status ? w->status : 200;
     const char *type = w->type ? w->type : "application/json";
     count(c, status);
-    http_answer(c->request, status, w->body.len ? type : NULL, w->headers, &w->body);
+    bool empty = status == 204 || status == 304;
+    http_answer(c->request, status, empty ? NULL : type, w->headers, &w->body);
 }
 
 /* Temporary failures of ours pass within moments: a full mailbox, a disk being cleared. */

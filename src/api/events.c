@@ -5,6 +5,7 @@
 #include "api/event_json.h"
 #include "api/handlers.h"
 #include "api/job_rows.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "net/sse.h"
 
@@ -101,6 +102,8 @@ struct catching_up {
     struct store_reader *reader;
     const struct store_ops *ops;
     const struct fleet_view *view;
+    struct event *events; /* CATCH_UP_ROWS of them have room */
+    size_t count;
 };
 
 static int find_job(struct catching_up *u, const struct event *ev, struct event_job *ret,
@@ -140,32 +143,39 @@ static int on_row(void *arg, enum table_id table, const void *record)
     (void)table;
     s->first = s->first ? s->first : row->seq;
     s->last = row->seq;
-    enum event_class class = event_class((enum event_kind)row->kind);
-    if (!is_for(s->kind, class) || !row->body)
+    if (!is_for(s->kind, event_class((enum event_kind)row->kind)) || !row->body)
         return 0;
-    struct event ev = {.seq = row->seq,
-                       .time_ms = row->time_ms,
-                       .kind = (enum event_kind)row->kind,
-                       .subject = row->subject};
-    struct event_job job = {.state = -1};
-    if (event_read_body(&ev, row->body, strlen(row->body), &s->err) < 0)
-        return -1;
-    if (class == EVENT_FOR_ALL && find_job(u, &ev, &job, &s->err) < 0)
-        return -1;
-    event_write_sse(&s->text, u->view, &ev, &job, s->kind & READS_USERS);
-    return 0;
+    struct event *ev = &u->events[u->count++];
+    *ev = (struct event){.seq = row->seq,
+                         .time_ms = row->time_ms,
+                         .kind = (enum event_kind)row->kind,
+                         .subject = row->subject};
+    return event_read_body(ev, row->body, strlen(row->body), &s->err);
 }
 
+/* First the rows and then what they do not tell: a reader answers one question at a time. */
 static void read_ledger_for(void *state, void *arg)
 {
     struct subscriber *s = arg;
     struct engine *g = s->hub->api->engine;
     const struct engine_view *v = engine_view_get(g);
-    struct catching_up u = {
-        .subscriber = s, .reader = state, .ops = engine_store(g), .view = &v->fleet};
+    struct catching_up u = {.subscriber = s,
+                            .reader = state,
+                            .ops = engine_store(g),
+                            .view = &v->fleet,
+                            .events = mem_new_array(struct event, CATCH_UP_ROWS)};
     struct store_query q = {
         .id = QUERY_LEDGER, .after = s->seq, .upto = s->upto, .limit = CATCH_UP_ROWS};
-    u.ops->read(state, &q, on_row, &u, &s->err);
+    int rc = u.ops->read(state, &q, on_row, &u, &s->err);
+    for (size_t i = 0; i < u.count && rc == 0; i++) {
+        const struct event *ev = &u.events[i];
+        struct event_job job = {.state = -1};
+        if (event_class(ev->kind) == EVENT_FOR_ALL)
+            rc = find_job(&u, ev, &job, &s->err);
+        if (rc == 0)
+            event_write_sse(&s->text, u.view, ev, &job, s->kind & READS_USERS);
+    }
+    free(u.events);
     engine_view_release(g, v);
 }
 
@@ -207,6 +217,7 @@ static void on_ledger_read(void *arg)
     if (!s->stream) {
         free_subscriber(s);
     } else if (s->err.code != ERR_NONE) {
+        log_warn("could not read the ledger for a reader of events", F_ERR(&s->err));
         http_stream_cut(s->stream); /* it comes back and tries again */
     } else if (s->first != s->seq + 1) {
         reset(s); /* the rows behind its last one were dropped */

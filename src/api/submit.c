@@ -83,6 +83,8 @@ static void answer_new_job(struct call *c, const struct command *command)
     struct job_facts f;
     int64_t owner = command->on_behalf ? command->on_behalf : command->actor;
     job_facts_of_new(&command->jobs[0], owner, command->actor, c->now_ms, &f);
+    const struct job *j = fleet_job(&v->fleet, f.id);
+    f.submitted_ms = j ? j->submitted_ms : c->now_ms; /* it may have ended already */
     jo_object(&o, NULL);
     job_write(&w, &o, &f);
     jo_end(&o);

@@ -29,6 +29,7 @@ struct program {
     struct log_store *logs;
     struct tsdb *tsdb;
     const char **hosts;
+    char *unix_path;
     struct api *api;
     struct engine *engine;
 };
@@ -173,13 +174,13 @@ static int check_exposure(const struct reeved_options *o, struct err *e)
 static int start_door(struct program *p, struct err *e)
 {
     const struct reeved_options *o = &p->options;
-    auto_free char *unix_path = mem_printf("%s/reeved.sock", o->data);
+    p->unix_path = mem_printf("%s/reeved.sock", o->data);
     p->hosts = mem_new_array(const char *, o->hosts.count + 1);
     for (size_t i = 0; i < o->hosts.count; i++)
         p->hosts[i] = o->hosts.items[i];
     struct api_config config = {
         .listen = o->listen,
-        .unix_path = unix_path,
+        .unix_path = p->unix_path,
         .certificate = o->tls_cert,
         .key = o->tls_key,
         .insecure = o->insecure,
@@ -274,6 +275,7 @@ static void finish(struct program *p)
     tsdb_free(p->tsdb);
     template_set_free(p->templates);
     free(p->hosts);
+    free(p->unix_path);
     uv_walk(&p->loop, close_handle, NULL);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     uv_loop_close(&p->loop);
