@@ -5,6 +5,7 @@
  */
 #include "net/http_exchange.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 
 #include <assert.h>
@@ -206,6 +207,8 @@ http_client_send(struct http_client *c, const struct http_call *call,
     new->x.easy = curl_easy_init();
     assert(new->x.easy);
     exchange_begin(&new->x, call, arg, &new->not_begun);
+    if (FAILPOINT("net.call"))
+        err_set(&new->not_begun, ERR_UNAVAILABLE, "the call is not made: failpoint net.call");
     curl_easy_setopt(new->x.easy, CURLOPT_PRIVATE, new);
     curl_easy_setopt(new->x.easy, CURLOPT_NOSIGNAL, 1L); /* the program has other threads */
     new->next = c->calls;

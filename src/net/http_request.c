@@ -6,6 +6,7 @@
  */
 #include "net/http_parts.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 
 #include <assert.h>
@@ -168,6 +169,9 @@ static uint64_t check_headers(struct http_request *r, struct MHD_Connection *mhd
 
 static enum MHD_Result give_answer(struct http_request *r, struct MHD_Connection *mhd)
 {
+    /* What the answer tells is done and committed; the client does not hear of it. */
+    if (FAILPOINT("net.answer"))
+        return MHD_NO;
     conn_enter(r->conn, r->stream ? CONN_HELD : CONN_ANSWER);
     return MHD_queue_response(mhd, r->status, r->response);
 }
