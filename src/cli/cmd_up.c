@@ -134,7 +134,7 @@ static int run_demo(struct up *u, struct cli *c, struct err *e)
         print_next(u);
         code = stay(u, e);
     }
-    demo_clean(u);
+    demo_cancel(u);
     return code < 0 && !e->code ? 0 : code;
 }
 
@@ -152,6 +152,9 @@ static int run_up(struct cli *c, void *own, int argc, char **argv, struct err *e
         return -1;
     int code = o->demo ? run_demo(&u, c, e) : run_service(&u, e);
     up_stop(&u);
+    if (o->demo)
+        demo_remove(&u);
+    up_done(&u);
     return code;
 }
 

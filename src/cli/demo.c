@@ -117,6 +117,9 @@ int demo_prepare(struct up *u, struct err *e)
         chmod(u->data, 0711) < 0 || prepare_work(work, e) < 0)
         return e->code ? -1 : err_sys(e, errno, "folder '%s'", u->data);
     u->log_folder = mem_printf("%s/log", u->data);
+    if (!text_starts_with(work, u->data))
+        u->agent_data =
+            mem_printf("%s/agent", work); /* results and progress are written below it */
     u->shared_uid = u->shared_uid || geteuid() != 0;
     return 0;
 }
@@ -286,26 +289,20 @@ static void tell(struct show *s)
 /* ---- the end ---- */
 
 /* The accuracy that a training wrote into its result folder, which is on this machine. */
-static void read_accuracy(struct up *u, int64_t id, json_t *into)
+static void read_accuracy(struct up *u, const json_t *job, json_t *into)
 {
-    char path[64], key[24];
-    auto_json json_t *job = NULL, *result = NULL;
+    char id[24];
+    auto_json json_t *result = NULL;
     auto_free char *text = NULL;
     size_t len;
-    snprintf(path, sizeof path, "/api/v1/jobs/%" PRId64, id);
-    if (client_get(u->client, path, &job, NULL) < 0)
-        return;
-    const json_t *attempts = view_get(job, "attempts");
-    const json_t *last = json_array_get(attempts, json_array_size(attempts) - 1);
-    if (!*view_text(last, "folder"))
-        return;
-    auto_free char *file = mem_printf("%s/result.json", view_text(last, "folder"));
+    snprintf(id, sizeof id, "%" PRId64, view_int(job, "id", 0));
+    auto_free char *file = mem_printf("%s/results/%s/%s/%" PRId64 "/result.json", u->agent_data,
+                                      view_text(job, "user"), id, view_int(job, "attempt", 0));
     if (file_read(file, 1 << 20, &text, &len, NULL) < 0 || json_parse(text, len, &result, NULL) < 0)
         return;
-    double accuracy = view_number(result, "test_accuracy", view_number(result, "accuracy", -1));
-    snprintf(key, sizeof key, "%" PRId64, id);
+    double accuracy = view_number(result, "test_accuracy", -1);
     if (accuracy >= 0)
-        json_object_set_new(into, key, json_real(accuracy));
+        json_object_set_new(into, id, json_real(accuracy));
 }
 
 static int print_table(struct show *s)
@@ -317,7 +314,7 @@ static int print_table(struct show *s)
     int missed = 0;
     json_array_foreach(s->jobs, i, job)
     {
-        read_accuracy(s->u, view_int(job, "id", 0), accuracy);
+        read_accuracy(s->u, job, accuracy);
         missed += strcmp(view_text(job, "state"), "Completed") != 0;
     }
     demo_table(&out, s->jobs, accuracy, s->c->color);
@@ -375,14 +372,13 @@ int demo_run(struct up *u, struct cli *c, struct err *e)
     return code;
 }
 
-/* Jobs outlive what started them; a demo's should not. */
-static void cancel_all(struct up *u)
+void demo_cancel(struct up *u)
 {
     auto_json json_t *open = NULL;
     size_t i;
     json_t *job;
     const char *const path = "/api/v1/jobs?state=Queued,Scheduled,Running&limit=1000";
-    if (client_get(u->client, path, &open, NULL) < 0)
+    if (!u->client || !u->children || client_get(u->client, path, &open, NULL) < 0)
         return;
     json_array_foreach(view_items(open), i, job)
     {
@@ -399,13 +395,9 @@ static void cancel_all(struct up *u)
     }
 }
 
-void demo_clean(struct up *u)
+void demo_remove(struct up *u)
 {
-    if (u->client && u->children)
-        cancel_all(u);
-    if (u->data) {
-        auto_free char *work = work_folder(u);
-        if (!text_starts_with(work, u->data))
-            (void)file_remove_tree(work, NULL);
-    }
+    auto_free char *work = u->data ? work_folder(u) : NULL;
+    if (work && !text_starts_with(work, u->data))
+        (void)file_remove_tree(work, NULL);
 }

@@ -132,6 +132,8 @@ static int start_reeved(struct up *u, struct err *e)
     add_option(&w, "--tls-key", u->o->tls_key);
     add_option(&w, "--config", u->o->config);
     add_option(&w, "--template-dir", u->o->template_dir);
+    if (u->o->demo)
+        add_option(&w, "--sample", "1s"); /* there is somebody looking */
     if (u->o->insecure)
         add_word(&w, "--insecure");
     return start_child(u, "reeved", &w, NULL, &u->reeved, e);
@@ -163,11 +165,6 @@ static bool reeved_is_ready(struct up *u)
 
 /* ---- the agent ---- */
 
-static char *agent_folder(const struct up *u)
-{
-    return mem_printf("%s/agent", u->data);
-}
-
 /* A one-time token for our own agent, unless it has a key from an earlier start. */
 static int prepare_enrolment(struct up *u, const char *folder, const char *token_file,
                              struct err *e)
@@ -185,7 +182,8 @@ static int prepare_enrolment(struct up *u, const char *folder, const char *token
 
 static int start_agent(struct up *u, struct err *e)
 {
-    auto_free char *program = NULL, *folder = agent_folder(u), *library = NULL, *scenario = NULL;
+    auto_free char *program = NULL, *library = NULL, *scenario = NULL;
+    const char *folder = u->agent_data;
     auto_free char *token_file = mem_printf("%s/agent.token", u->data);
     auto_free char *server = mem_printf("unix:%s", u->socket);
     if (place_program("reeve-agent", &program, e) < 0 || file_make_folder(folder, 0711, e) < 0 ||
@@ -239,6 +237,8 @@ static int prepare_data(struct up *u, struct err *e)
     if (!u->data && up_data_folder(u->o, &u->data, e) < 0)
         return -1;
     u->socket = mem_printf("%s/reeved.sock", u->data);
+    if (!u->agent_data)
+        u->agent_data = mem_printf("%s/agent", u->data);
     if (strlen(u->socket) > 100)
         return err_set(e, ERR_INVALID, "data folder '%s' has too long a path for a unix socket",
                        u->data);
@@ -275,9 +275,14 @@ void up_stop(struct up *u)
         supervisor_stop(u->children, u->agent, GRACE_MS);
     if (u->children && u->reeved >= 0)
         supervisor_stop(u->children, u->reeved, GRACE_MS);
+}
+
+void up_done(struct up *u)
+{
     supervisor_free(u->children);
     client_close(u->client);
     free(u->data);
+    free(u->agent_data);
     free(u->socket);
     free(u->log_folder);
     free(u->scenario);
@@ -286,7 +291,7 @@ void up_stop(struct up *u)
 
 char *up_address(const struct up *u, bool of_agent)
 {
-    auto_free char *path = of_agent ? mem_printf("%s/agent/agent.ports", u->data)
+    auto_free char *path = of_agent ? mem_printf("%s/agent.ports", u->agent_data)
                                     : mem_printf("%s/reeved.ports", u->data);
     auto_free char *text = NULL;
     size_t len;

@@ -19,6 +19,7 @@ struct up {
     int reeved, agent; /* numbers in CHILDREN; -1: not started */
     char *data;        /* absolute */
     char *socket;      /* of reeved, in DATA */
+    char *agent_data;  /* the agent's folder; NULL: DATA/agent */
     char *log_folder;  /* children's output goes into files there; NULL: to ours */
     bool shared_uid, simulated;
     char *scenario;        /* NULL: the simulator's default */
@@ -32,6 +33,7 @@ struct up {
 int up_start(struct up *u, struct err *e);
 /* Ends the agent, then the control plane. Fine for one that was not started or only in part. */
 void up_stop(struct up *u);
+void up_done(struct up *u);
 
 /* Where they really listen, which matters with port 0; "" when it is not known. The caller frees.
  */
@@ -41,11 +43,14 @@ void up_describe_gpus(struct up *u, struct text *out);
 /* An absolute path to a data folder as U->data wants it. */
 int up_data_folder(const struct up_options *o, char **ret, struct err *e);
 
-/* The demo, once both run: submits, shows, ends with the table. Returns an exit code; -1 and E
- * (code ERR_NONE: asked to end). */
+/* Before the start: an empty data folder, and the example where all users' jobs can reach it. */
 int demo_prepare(struct up *u, struct err *e);
+/* Once both run: submits, shows, ends with the table. Returns an exit code; -1 and E (code
+ * ERR_NONE: asked to end). */
 int demo_run(struct up *u, struct cli *c, struct err *e);
-/* Ends what still runs and removes what the demo left outside of its data folder. */
-void demo_clean(struct up *u);
+/* Before the stop: jobs outlive what started them, but a demo's should not. */
+void demo_cancel(struct up *u);
+/* After the stop: removes what the demo left outside of its data folder. */
+void demo_remove(struct up *u);
 
 #endif
