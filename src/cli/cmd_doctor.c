@@ -125,7 +125,7 @@ static void check_driver(struct doctor *d)
     if (library && device)
         found(d, "GPU driver", GOOD, NULL, "NVIDIA's library and devices are here");
     else if (device)
-        found(d, "GPU driver", BAD, "install the driver's library libnvidia-ml1",
+        found(d, "GPU driver", WARN, "install the driver's library libnvidia-ml1",
               "there are NVIDIA devices, but no libnvidia-ml.so.1");
     else if (simulator)
         found(d, "GPU driver", GOOD, NULL, "no NVIDIA GPU here; 'reeve up' simulates one");

@@ -55,7 +55,7 @@ static const struct column device_columns[] = {
     {"UTIL", "gpu_utilization", CELL_PERCENT, COLUMN_RIGHT},
     {"USED", "memory_used_mib", CELL_MIB, COLUMN_RIGHT},
     {"MEMORY", "memory_total_mib", CELL_MIB, COLUMN_RIGHT},
-    {"POWER", "power_watts", CELL_TEXT, COLUMN_RIGHT},
+    {"POWER", "power_watts", CELL_WATTS, COLUMN_RIGHT},
     {"TEMP", "temperature_celsius", CELL_TEXT, COLUMN_RIGHT},
     {"HEALTH", "health", CELL_TEXT, COLUMN_WIDE},
     {"JOB", "job.id", CELL_TEXT, COLUMN_RIGHT},

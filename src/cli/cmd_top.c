@@ -92,7 +92,10 @@ static void print_once(struct cli *c, const struct top *t, const struct top_opti
                             .sort = sort};
     struct top_frame f;
     top_frame_make(&f, &data, &look);
-    for (size_t i = 0; i + 1 < f.count; i++) {
+    size_t count = f.count ? f.count - 1 : 0; /* without the line of keys */
+    while (count && strspn(f.lines[count - 1].text, " ") == strlen(f.lines[count - 1].text))
+        count--;
+    for (size_t i = 0; i < count; i++) {
         char *text = f.lines[i].text;
         size_t len = strlen(text);
         while (len && text[len - 1] == ' ')

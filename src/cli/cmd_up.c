@@ -89,9 +89,9 @@ static void print_next(struct up *u)
 {
     auto_free char *api = up_address(u, false);
     const char *reeve = program_name(), *scheme = u->o->tls_cert ? "https" : "http";
-    auto_free char *usual = NULL, *flag = NULL;
+    auto_free char *usual = place_socket(), *flag = NULL;
     /* Another data folder than the usual ones is not found by itself. */
-    if (place_data(&usual, NULL) == 0 && !text_starts_with(u->data, usual))
+    if (!usual || strcmp(usual, u->socket) != 0)
         flag = mem_printf(" --server unix:%s", u->socket);
     const char *f = flag ? flag : "";
     printf("\nTry in another terminal:\n"

@@ -116,7 +116,7 @@ int demo_prepare(struct up *u, struct err *e)
     if (file_remove_tree(u->data, e) < 0 || file_make_folder(u->data, 0711, e) < 0 ||
         chmod(u->data, 0711) < 0 || prepare_work(work, e) < 0)
         return e->code ? -1 : err_sys(e, errno, "folder '%s'", u->data);
-    u->log_folder = mem_printf("%s/log", u->data);
+    u->log_folder = mem_printf("%s/messages", u->data);
     if (!text_starts_with(work, u->data))
         u->agent_data =
             mem_printf("%s/agent", work); /* results and progress are written below it */

@@ -153,6 +153,9 @@ static void cell_value(struct text *out, const struct column *c, const json_t *i
     case CELL_PERCENT:
         text_addf(out, "%.0f%%", view_number(item, c->key, 0));
         break;
+    case CELL_WATTS:
+        text_addf(out, "%.0f W", view_number(item, c->key, 0));
+        break;
     case CELL_DEVICES:
         cell_devices(out, value);
         break;

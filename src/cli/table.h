@@ -22,6 +22,7 @@ enum cell_kind {
     CELL_ENERGY,
     CELL_MIB,
     CELL_PERCENT,
+    CELL_WATTS,
     CELL_PROGRESS, /* of a job: a bar and a percentage, or "3/10" */
     CELL_DEVICES,  /* of a job: node:index, ... */
     CELL_WORDS,    /* a list of words with blanks between */

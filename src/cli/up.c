@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 
 extern char **environ;
 
@@ -36,14 +36,32 @@ int up_data_folder(const struct up_options *o, char **ret, struct err *e)
     return 0;
 }
 
+/* Whether NVIDIA's library finds a GPU. Never returns; a driver that hangs takes only this child.
+ */
+static void probe_gpu(void)
+{
+    alarm(10);
+    void *library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
+    int (*init)(void);
+    int (*count)(unsigned *);
+    unsigned found = 0;
+    if (!library)
+        _exit(1);
+    *(void **)&init = dlsym(library, "nvmlInit_v2");
+    *(void **)&count = dlsym(library, "nvmlDeviceGetCount_v2");
+    _exit(init && count && init() == 0 && count(&found) == 0 && found ? 0 : 1);
+}
+
 static bool has_gpu(void)
 {
+    int status;
     if (access("/dev/nvidiactl", F_OK) < 0)
         return false;
-    void *library = dlopen("libnvidia-ml.so.1", RTLD_LAZY | RTLD_LOCAL);
-    if (library)
-        dlclose(library);
-    return library != NULL;
+    pid_t pid = fork();
+    if (pid == 0)
+        probe_gpu();
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+           WEXITSTATUS(status) == 0;
 }
 
 /* A scenario is a file, or the name of one that comes with the simulator. */
@@ -299,14 +317,10 @@ char *up_address(const struct up *u, bool of_agent)
     const char *asked = of_agent ? u->o->agent_listen : u->o->listen;
     if (file_read(path, 65536, &text, &len, NULL) == 0 &&
         json_parse(text, len, &ports, NULL) == 0) {
-        const char *address = view_text(ports, "listen");
-        if (*address)
-            return mem_strdup(address);
-        if (view_int(ports, "port", 0)) {
-            const char *host = view_text(ports, "address");
-            return mem_printf("%s:%" PRId64, *host ? host : "127.0.0.1",
+        const char *listen = view_text(ports, "listen"), *colon = strrchr(listen, ':');
+        if (colon && view_int(ports, "port", 0))
+            return mem_printf("%.*s:%" PRId64, (int)(colon - listen), listen,
                               view_int(ports, "port", 0));
-        }
     }
     return mem_strdup(asked ? asked : "");
 }
