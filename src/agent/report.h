@@ -1,0 +1,49 @@
+/*
+ * A report to the control plane, as docs/agent-protocol.md writes it. Pure: from plain records to
+ * JSON text.
+ */
+#ifndef AGENT_REPORT_H
+#define AGENT_REPORT_H
+
+#include "agent/devices.h"
+#include "base/text.h"
+
+struct report_hello {
+    const char *version, *isolation;
+    int64_t cpu_milli, memory_mib;
+};
+
+struct report_attempt {
+    const char *id, *state; /* "started", "refused", "ended", "lost" */
+    int64_t job, n, ago_ms;
+    /* Only of one that is over. */
+    const char *outcome; /* "ended" only */
+    int64_t exit_code, signal, run_ms, energy_mj;
+    bool energy_measured;
+    const char *why;
+};
+
+struct report_progress {
+    int64_t job, n, done, total;
+};
+
+struct report {
+    const char *boot_id, *data_id;
+    int64_t seq;
+    const struct report_hello *hello; /* NULL: not one */
+    const struct gate_host *host;     /* NULL: nothing new */
+    bool host_busy;
+
+    const struct device_view *const *devices;
+    size_t device_count;
+    const struct report_attempt *attempts;
+    size_t attempt_count;
+    const struct report_progress *progress;
+    size_t progress_count;
+};
+
+/* True when it says nothing at all. */
+bool report_is_empty(const struct report *r);
+void report_write(const struct report *r, struct text *out);
+
+#endif
