@@ -50,6 +50,19 @@ agreed_to_install() {
     [[ $answer =~ ^([yY].*|)$ ]] || die "nothing installed" "yourself: sudo apt-get install $*"
 }
 
+# Installs "$@", without starting the servers among them: Debian asks policy-rc.d whether it may, and
+# nobody who runs tests wants a web server from then on.
+# shellcheck disable=SC2016 # for another shell, which may be root's
+apt_install='
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        trap "rm -f $policy" EXIT
+        trap "exit 1" INT TERM
+        printf "#!/bin/sh\nexit 101\n" >$policy
+        chmod 755 $policy
+    fi
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends "$@"'
+
 # install_packages GROUP...: what is missing of these groups.
 install_packages() {
     [ -z "${no_install:-}" ] || return 0
@@ -67,8 +80,7 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 update -q >"$log" 2>&1 ||
         say "  could not refresh the package lists, going on with those that are there"
     # One line per package: installing may take minutes, and silence looks like hanging.
-    if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
-        install -y -q --no-install-recommends "${missing[@]}" 2>&1 </dev/null | tee -a "$log" |
+    if ! as_root sh -c "$apt_install" sh "${missing[@]}" 2>&1 </dev/null | tee -a "$log" |
         sed -n -u -e 's/^Setting up \([^ ]*\).*/  \1/p' -e 's/^Need to get \(.*\)\.$/  to download: \1/p' >&2; then
         tail -n 15 "$log" >&2
         die "apt-get could not install everything (its whole output: $log)" \
