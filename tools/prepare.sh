@@ -103,18 +103,25 @@ configure() {
     rm -f "$log"
 }
 
-# Every tenth of NINJA's steps as a line, or each on one line where people watch; the rest into LOG.
+# Reads ninja's output: every tenth of its steps as a line, or each on one line where people watch; all
+# of it into the file LOG. (Not awk: Debian's reads ahead, and the steps would come in bursts.)
 ninja_progress() {
-    awk -v log_file="$1" -v tty="$([ -t 2 ] && echo 1 || echo 0)" -v name="$2" '
-        { print > log_file }
-        match($0, /^<[0-9]+\/[0-9]+>/) {
-            split(substr($0, 2, RLENGTH - 2), n, "/")
-            tenth = int(n[1] * 10 / n[2]) " of " n[2] # ninja counts anew after configuring
-            if (tty) printf "\r  compiling %s: %d of %d ", name, n[1], n[2] > "/dev/stderr"
-            else if (tenth != last) printf "  compiling %s: %d of %d\n", name, n[1], n[2] > "/dev/stderr"
-            last = tenth; shown = 1
-        }
-        END { if (tty && shown) printf "\n" > "/dev/stderr" }'
+    local log=$1 name=$2 line tenth last='' tty=''
+    [ ! -t 2 ] || tty=1
+    while IFS= read -r line; do
+        printf '%s\n' "$line"
+        [[ $line =~ ^\<([0-9]+)/([0-9]+)\> ]] || continue
+        tenth="$((BASH_REMATCH[1] * 10 / BASH_REMATCH[2])) of ${BASH_REMATCH[2]}" # counted anew after configuring
+        if [ -n "$tty" ]; then
+            printf '\r  compiling %s: %d of %d ' "$name" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" >&2
+        elif [ "$tenth" != "$last" ]; then
+            say "  compiling $name: ${BASH_REMATCH[1]} of ${BASH_REMATCH[2]}"
+        fi
+        last=$tenth
+    done >"$log"
+    if [ -n "$tty" ] && [ -n "$last" ]; then
+        printf '\n' >&2
+    fi
 }
 
 # compile DIR [TARGET...]
