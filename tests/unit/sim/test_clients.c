@@ -194,7 +194,8 @@ TEST("a thread's number is not taken for a process")
     newest(100);
     look(0);
     process(101, 1, 900, uuids[0]);
-    put(101, "status", "Name:\ta\nTgid:\t77\nPid:\t101\n", 28);
+    static const char thread[] = "Name:\ta\nTgid:\t77\nPid:\t101\n";
+    put(101, "status", thread, strlen(thread));
     newest(101);
     CHECK_INT(look(300), 0);
     done();
