@@ -1,5 +1,6 @@
 #include "gpu/helper.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "gpu/wire.h"
@@ -74,6 +75,9 @@ static int open_any(struct helper *h, struct wire_open *open, struct err *e)
     };
     enum err_code code = ERR_NOT_FOUND;
     auto_text struct text why = {0};
+
+    if (FAILPOINT("gpu.helper.open"))
+        return err_set(e, ERR_UNAVAILABLE, "failed on purpose");
     for (size_t i = 0; gpu_backends[i]; i++) {
         struct err one = {0};
         if (!wanted(gpu_backends[i], open->backend))
@@ -116,7 +120,11 @@ static bool sample_one(struct helper *h, uint32_t round, unsigned index, struct 
 {
     struct wire_device device = {.round = round, .index = index};
     struct err e = {0};
-    if (h->backend->sample(h->session, index, &device.sample, &e) < 0) {
+    if (FAILPOINT("gpu.helper.sample"))
+        err_set(&e, ERR_INTERNAL, "failed on purpose");
+    else
+        h->backend->sample(h->session, index, &device.sample, &e);
+    if (e.code) {
         if (e.code == ERR_UNAVAILABLE) {
             *why = e;
             return true;

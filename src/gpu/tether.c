@@ -117,6 +117,7 @@ static int make_pulse(struct gpu_pulse **ret, int *ret_fd, struct err *e)
     if (p == MAP_FAILED)
         return err_sys(e, errno, "could not map memory to share with the GPU helper");
     *ret = p;
+    gpu_pulse_beat(p, -1, "the GPU helper"); /* until it says itself */
     *ret_fd = take_fd(&fd);
     return 0;
 }

@@ -166,7 +166,8 @@ def test_a_process_with_the_variable_is_the_devices_client(sim):
     sim.play("name: t\ndevices: [{count: 2}]\nclient: {memory: 2GiB, load: 75}")
     look = """
         out = {"uuids": [n.nvmlDeviceGetUUID(h) for h in handles]}
-        for name, f in (("v3", n.nvmlDeviceGetComputeRunningProcesses), ("v2", n.nvmlDeviceGetComputeRunningProcesses_v2)):
+        forms = {"v3": n.nvmlDeviceGetComputeRunningProcesses, "v2": n.nvmlDeviceGetComputeRunningProcesses_v2}
+        for name, f in forms.items():
             out[name] = [[[p.pid, p.usedGpuMemory] for p in f(h)] for h in handles]
         out["util"] = [n.nvmlDeviceGetUtilizationRates(h).gpu for h in handles]
         out["used"] = [n.nvmlDeviceGetMemoryInfo(h, version=n.nvmlMemory_v2).used for h in handles]

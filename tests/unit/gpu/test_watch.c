@@ -261,6 +261,25 @@ TEST("a helper that is killed is started again")
     finish();
 }
 
+TEST("wherever the helper dies, the next one goes on")
+{
+    static const char *const points[] = {"gpu.helper.open=kill@1", "gpu.helper.sample=kill@3",
+                                         "gpu.helper.open=error@1", "gpu.helper.sample=error@2"};
+    for (int i = 0; i < 4; i++) {
+        setenv("REEVE_FAILPOINTS", points[i], 1);
+        stage_set("name: t\ndevices: [{count: 2}]\n");
+        begin(&quick);
+        if (i == 3)
+            UNTIL(seen.health[1] == GPU_UNKNOWN && seen.reports);
+        else
+            UNTIL(seen.troubles);
+        unsetenv("REEVE_FAILPOINTS");
+        int reports = seen.reports;
+        UNTIL(seen.reports >= reports + 3 && seen.health[0] == GPU_OK && seen.health[1] == GPU_OK);
+        finish();
+    }
+}
+
 TEST("energy does not fall when the helper is started again")
 {
     stage_set("name: t\ndevices: [{load: 100}]\n");
