@@ -53,7 +53,14 @@ pid_t attempt_lock_holder(const char *folder, struct err *e)
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0)
         return err_sys(e, errno, "could not ask who holds file '%s'", path);
-    return lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+    if (lock.l_type == F_UNLCK)
+        return 0;
+    if (lock.l_pid <= 0)
+        return err_set(e, ERR_UNAVAILABLE,
+                       "file '%s' is held by a process that cannot be seen from here (another "
+                       "process namespace)",
+                       path);
+    return lock.l_pid;
 }
 
 /* A small file, whole. Returns 0 with *RET NULL when there is none. */
@@ -192,6 +199,8 @@ bool attempt_cancel_read(const char *folder, char *ret_reason, size_t room)
     ret_reason[0] = '\0';
     if (file_read(path, 4096, &text, NULL, NULL) == 0) {
         snprintf(ret_reason, room, "%s", text);
+        for (char *p = ret_reason; *p; p++)
+            *p = (unsigned char)*p < ' ' ? ' ' : *p;
         return true;
     }
     return access(path, F_OK) == 0;

@@ -101,7 +101,8 @@ bool attempt_cancel_read(const char *folder, char *ret_reason, size_t room);
 
 /* Shim: the lock. RET_FD stays open for life. ERR_CONFLICT: another shim has it. */
 int attempt_lock(const char *folder, int *ret_fd, struct err *e);
-/* Who holds the lock; 0: nobody. -1: could not be asked. */
+/* Who holds the lock; 0: nobody. -1: could not be asked, or it is held in another process
+ * namespace, so nothing can be said about the attempt from here. */
 pid_t attempt_lock_holder(const char *folder, struct err *e);
 
 /* Shim: makes `started`, synced with the folders around it. ERR_CONFLICT: it was started before. */

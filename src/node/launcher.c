@@ -44,20 +44,16 @@ char *shim_program(const char *program)
     return mem_strdup("/proc/self/exe");
 }
 
-/* A shim's environment is small and ours: what it needs, what finds its processes, and what tests
- * and sanitizers set. */
+/* Ours, as sanitizers and test libraries are steered by it, and what its processes are found by.
+ * None of it comes to the job. */
 static char **shim_environment(const struct attempt_spec *spec)
 {
-    static const char *const passed[] = {"HOME",         "USER",       "REEVE_FAILPOINTS",
-                                         "ASAN_OPTIONS", "LD_PRELOAD", "UBSAN_OPTIONS"};
-    auto_free char *mark = mem_printf("REEVE_ATTEMPT=%s", spec->id);
-    char **env = list_add(NULL, mark);
-    for (size_t i = 0; i < COUNT_OF(passed); i++) {
-        const char *value = getenv(passed[i]);
-        auto_free char *variable = value ? mem_printf("%s=%s", passed[i], value) : NULL;
-        if (variable)
-            env = list_add(env, variable);
-    }
+    size_t count = list_count(environ), n = 0;
+    char **env = mem_new_array(char *, count + 2);
+    env[n++] = mem_printf("REEVE_ATTEMPT=%s", spec->id);
+    for (size_t i = 0; i < count; i++)
+        if (!text_starts_with(environ[i], "REEVE_ATTEMPT="))
+            env[n++] = mem_strdup(environ[i]);
     return env;
 }
 
@@ -111,6 +107,12 @@ static int send_secrets(int fd, const struct attempt_spec *spec, struct err *e)
     return n < 0 ? err_sys(e, why, "could not hand the job's secrets to its shim") : 0;
 }
 
+static const char *name_of(const char *folder)
+{
+    const char *slash = strrchr(folder, '/');
+    return slash ? slash + 1 : folder;
+}
+
 static int refuse_if_known(const char *folder, struct err *e)
 {
     auto_attempt_status struct attempt_status status = {0};
@@ -125,6 +127,9 @@ static int refuse_if_known(const char *folder, struct err *e)
 int shim_start(const char *program, const char *folder, const struct attempt_spec *spec,
                struct shim_process *ret, struct err *e)
 {
+    if (folder[0] != '/' || !spec->name || strcmp(name_of(folder), spec->name) != 0)
+        return err_set(e, ERR_INVALID, "folder '%s' is not that of attempt '%s'", folder,
+                       spec->name ? spec->name : "");
     if (refuse_if_known(folder, e) < 0 || attempt_folder_make(folder, spec, e) < 0)
         return -1;
     if (FAILPOINT("launcher.before_spawn"))
@@ -230,12 +235,6 @@ int shim_cancel(const char *folder, const char *reason, struct err *e)
     if (syscall(SYS_pidfd_send_signal, p.pidfd, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
         return err_sys(e, errno, "could not signal the shim of folder '%s'", folder);
     return 0;
-}
-
-static const char *name_of(const char *folder)
-{
-    const char *slash = strrchr(folder, '/');
-    return slash ? slash + 1 : folder;
 }
 
 /* What is known about an attempt whose files may be damaged. */

@@ -34,7 +34,8 @@ char *shim_program(const char *program);
 /*
  * Makes the folder, writes the spec and starts a shim in a session of its own. It takes one
  * millisecond or two: nothing is synced on this side, because what must be durable is synced by the
- * shim before the job runs. ERR_CONFLICT: this attempt has started before, or a shim is at it.
+ * shim before the job runs. FOLDER is absolute and ends in the attempt's name. ERR_CONFLICT: this
+ * attempt has started before, or a shim is at it.
  */
 int shim_start(const char *program, const char *folder, const struct attempt_spec *spec,
                struct shim_process *ret, struct err *e);

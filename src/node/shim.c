@@ -124,8 +124,6 @@ static void on_report(struct shim *s, int64_t now_ms)
     }
     (void)FAILPOINT("shim.after_exec");
     s->runs = true;
-    s->start_ms = now_ms;
-    s->wall_start_ms = clock_wall_ms();
     if (s->spec.time_limit_ms) {
         s->limit_at = now_ms + s->spec.time_limit_ms;
         if (s->spec.warn_ms && s->spec.warn_ms < s->spec.time_limit_ms)

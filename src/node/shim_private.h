@@ -52,7 +52,7 @@ struct shim {
     int64_t left;             /* processes that outlived the first one */
     int64_t oom_kills_before; /* of the whole machine */
 
-    int64_t wall_start_ms, start_ms, end_ms; /* of the exec, of the first process's end; mono */
+    int64_t wall_start_ms, start_ms, end_ms; /* of the word to go, of the first process's end */
     int64_t warn_at, limit_at, kill_at, memory_at, progress_at, output_at;
     int64_t kill_again_ms;
     int64_t progress_looked_ms;

@@ -1,6 +1,7 @@
 /* How far the job is, looked at only when its progress file or its output changed. */
 #include "node/shim_private.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -42,7 +43,9 @@ void shim_progress_soon(struct shim *s, int64_t now_ms)
 
 static void keep(struct shim *s, const struct progress *p)
 {
-    if (p->source < s->best.source || memcmp(p, &s->best, sizeof *p) == 0)
+    const struct progress *b = &s->best;
+    if (p->source < b->source ||
+        (p->source == b->source && p->done == b->done && p->total == b->total))
         return;
     s->best = *p;
     progress_write(s->folder, p, NULL); /* a full disk only makes it stale */
@@ -62,7 +65,7 @@ static void send_file(int out, void *arg)
     off_t from = st.st_size > (off_t)sizeof text ? st.st_size - (off_t)sizeof text : 0;
     ssize_t n = pread(fd, text, sizeof text, from);
     if (n > 0)
-        n = write(out, text, (size_t)n);
+        file_write_all(out, text, (size_t)n, NULL);
 }
 
 void shim_look_at_progress(struct shim *s, int64_t now_ms)

@@ -77,7 +77,7 @@ TEST("no line and no pattern takes long")
     char line[PROGRESS_LINE_MOST], pattern[PROGRESS_PATTERN_MOST + 1];
     memset(line, '1', sizeof line);
     for (size_t i = 0; i + 4 < sizeof pattern; i += 2)
-        memcpy(pattern + i, "*1", 2);
+        pattern[i] = '*', pattern[i + 1] = '1';
     memcpy(pattern + sizeof pattern - 5, "{p}x", 5);
     struct progress p;
     int64_t start = clock_mono_ms();

@@ -3,6 +3,7 @@
 #include "base/text.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -230,6 +231,37 @@ TEST("a job goes on when its agent dies, and another agent finds it and its exit
     CHECK_INT(status.end.status, 33);
     CHECK_FAILS(shim_adopt(r.folder, &r.shim, &test_err), ERR_NOT_FOUND, "no shim has");
     r.shim = SHIM_PROCESS_NONE;
+}
+
+TEST("a shim that cannot be seen from here is not taken for a dead one")
+{
+    auto_rig struct rig r;
+    rig_open(&r, "echo > $ROOT/ready; exec sleep 300");
+    if (geteuid() != 0) {
+        printf("skipped: needs root\n");
+        return;
+    }
+    rig_start(&r);
+    free(rig_wait_for(&r, "ready"));
+    pid_t outer = fork();
+    if (outer == 0) {
+        if (unshare(CLONE_NEWPID) < 0)
+            _exit(2);
+        pid_t inner = fork();
+        if (inner == 0) {
+            struct attempt_status status;
+            struct err e = {0};
+            _exit(attempt_state(r.folder, &status, &e) == 0 || e.code != ERR_UNAVAILABLE);
+        }
+        int status = 0;
+        _exit(waitpid(inner, &status, 0) == inner ? WEXITSTATUS(status) : 3);
+    }
+    int status = -1;
+    CHECK_INT(waitpid(outer, &status, 0), outer);
+    if (WEXITSTATUS(status) == 2)
+        printf("skipped: no process namespace may be made here\n");
+    else
+        CHECK_INT(WEXITSTATUS(status), 0);
 }
 
 TEST("a flood of output is cut to its rate, and neither hangs nor fails the job")

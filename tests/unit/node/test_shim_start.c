@@ -243,6 +243,19 @@ TEST("a folder that cannot be written is an error of the start")
     r.shim = SHIM_PROCESS_NONE;
 }
 
+TEST("a folder that is not the attempt's own is refused")
+{
+    auto_rig struct rig r;
+    rig_open(&r, "true");
+    r.spec.name[0] = 'X';
+    CHECK_FAILS(shim_start(getenv("REEVE_TEST_SHIM"), r.folder, &r.spec, &r.shim, &test_err),
+                ERR_INVALID, "is not that of attempt 'X");
+    r.spec.name[0] = 'r';
+    CHECK_FAILS(shim_start(NULL, r.spec.name, &r.spec, &r.shim, &test_err), ERR_INVALID,
+                "is not that of");
+    r.shim = SHIM_PROCESS_NONE;
+}
+
 TEST("a shim whose spec is damaged says so, and nothing starts")
 {
     auto_rig struct rig r;
