@@ -155,10 +155,11 @@ static void send_raw(struct http_stream *s)
     while (s->count && !s->blocked) {
         struct iovec iov[IOV_MOST];
         size_t n = s->count < IOV_MOST ? s->count : IOV_MOST;
-        for (size_t i = 0; i < n; i++)
-            iov[i] = wire_bytes(s, s->ring[(s->first + i) & (s->room - 1)]);
+        iov[0] = wire_bytes(s, s->ring[s->first]);
         iov[0].iov_base = (char *)iov[0].iov_base + s->sent;
         iov[0].iov_len -= s->sent;
+        for (size_t i = 1; i < n; i++)
+            iov[i] = wire_bytes(s, s->ring[(s->first + i) & (s->room - 1)]);
 
         struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n};
         ssize_t sent = sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
