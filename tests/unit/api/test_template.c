@@ -1,0 +1,61 @@
+#include "api/template.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "test.h"
+
+static char *folder_with(const char *name, const char *yaml)
+{
+    char *folder = mem_strdup("/tmp/reeve-template-XXXXXX");
+    CHECK(mkdtemp(folder) != NULL);
+    auto_free char *path = mem_printf("%s/%s", folder, name);
+    CHECK_OK(file_replace(path, yaml, strlen(yaml), 0600, &test_err));
+    return folder;
+}
+
+static void drop(char *folder)
+{
+    CHECK_OK(file_remove_tree(folder, &test_err));
+    free(folder);
+}
+
+static const struct template_values values = {"c.yaml", "/w", "bob"};
+
+TEST("the template of our own runs the example with config and work dir")
+{
+    struct template_set *t;
+    auto_json json_t *job = NULL;
+    CHECK_OK(template_set_load(NULL, "/ex", &t, &test_err));
+    CHECK_OK(template_fill(t, TEMPLATE_SOURCE, &values, &job, &test_err));
+    auto_free char *text = json_write(json_object_get(job, "command"));
+    CHECK_TEXT(text, "[\"/ex/proto-gcn/proto-gcn\",\"--config\",\"c.yaml\",\"--work-dir\",\"/w\"]");
+    CHECK_TEXT(json_string_value(json_object_get(job, "work_dir")), "/w");
+    CHECK_FAILS(template_fill(t, "other", &values, &job, &test_err), ERR_NOT_FOUND, "other");
+    template_set_free(t);
+}
+
+TEST("a file replaces it; other braces stay, and what is filled in is one argument")
+{
+    struct template_set *t;
+    auto_json json_t *job = NULL;
+    char *folder = folder_with("proto-gcn.yaml", "command: [run, '{user}', 'x={config_file}']\n"
+                                                 "progress: '{done}/{total}'\ngpus: 2\n");
+    const struct template_values odd = {"a b'$(x){user}", "/w", "bob"};
+    CHECK_OK(template_set_load(folder, "/ex", &t, &test_err));
+    CHECK_OK(template_fill(t, TEMPLATE_SOURCE, &odd, &job, &test_err));
+    auto_free char *text = json_write(json_object_get(job, "command"));
+    CHECK_TEXT(text, "[\"run\",\"bob\",\"x=a b'$(x){user}\"]");
+    CHECK_TEXT(json_string_value(json_object_get(job, "progress")), "{done}/{total}");
+    CHECK_INT(json_integer_value(json_object_get(job, "gpus")), 2);
+    template_set_free(t);
+    drop(folder);
+}
+
+TEST("a template with a mistake is refused at the start, with its file")
+{
+    struct template_set *t;
+    char *folder = folder_with("bad.yaml", "command: [x]\nimage: y\n");
+    CHECK_FAILS(template_set_load(folder, "/ex", &t, &test_err), ERR_INVALID, "bad.yaml");
+    drop(folder);
+    CHECK_FAILS(template_set_load("/nowhere/at/all", "/ex", &t, &test_err), ERR_NOT_FOUND,
+                "/nowhere");
+}
