@@ -13,7 +13,7 @@ die() {
     exit 1
 }
 
-# The packages of some groups (build, test) that are not installed, one a line.
+# The packages of some groups (build, test, bench) that are not installed, one a line.
 missing_packages() {
     local groups=" $* " group name rest wanted=()
     while read -r group name rest; do

@@ -51,6 +51,18 @@ int err_wrap(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
  * in E forgets it, err_wrap() does not. Returns -1. */
 int err_blame(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+#if defined(__clang_analyzer__) && !defined(BASE_ERR_C)
+/* clang-tidy looks at one file at a time: else it takes failures for possible successes. */
+static inline int err_minus_one_(int rc)
+{
+    return rc < 0 ? rc : -1;
+}
+#define err_set(...)   err_minus_one_(err_set(__VA_ARGS__))
+#define err_sys(...)   err_minus_one_(err_sys(__VA_ARGS__))
+#define err_wrap(...)  err_minus_one_(err_wrap(__VA_ARGS__))
+#define err_blame(...) err_minus_one_(err_blame(__VA_ARGS__))
+#endif
+
 /* "not-found" for ERR_NOT_FOUND: stable, for machines. Never NULL. */
 const char *err_slug(enum err_code code);
 /* The status of an HTTP answer, the exit code of a program, a title for people. */

@@ -165,7 +165,7 @@ static int submit_all(struct up *u, struct err *e)
     for (size_t i = 0; rc == 0 && i < COUNT_OF(runs); i++) {
         auto_json json_t *job = job_of(&runs[i], work);
         size_t who = 0;
-        while (strcmp(users[who], runs[i].user) != 0)
+        while (who + 1 < COUNT_OF(users) && strcmp(users[who], runs[i].user) != 0)
             who++;
         rc = client_post_once(clients[who], "/api/v1/jobs", job, NULL, e);
         if (rc < 0)

@@ -221,7 +221,7 @@ static void fit_last(int *widths, size_t n, int columns)
     int used = 0;
     for (size_t k = 0; k + 1 < n; k++)
         used += widths[k] + 2;
-    if (columns && used + widths[n - 1] > columns && columns - used >= 4)
+    if (n && columns && used + widths[n - 1] > columns && columns - used >= 4)
         widths[n - 1] = columns - used;
 }
 
@@ -231,6 +231,7 @@ static void put_row(struct text *out, const struct column *columns, const size_t
 {
     for (size_t k = 0; k < n; k++) {
         const struct column *c = &columns[shown[k]];
+        /* cppcheck-suppress nullPointer ; a header has no cells, and does not look at them */
         const char *cell = header ? c->title : cells[k];
         /* No blanks behind the last column. */
         bool last = k + 1 == n && !(c->flags & COLUMN_RIGHT) && text_width(cell) <= widths[k];

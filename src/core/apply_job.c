@@ -16,7 +16,7 @@ uint32_t team_intern(struct core *c, const char *text)
     uint32_t row = tree_find(&f->view.team_names, &f->tree_nodes.view, key);
     if (row == NO_ROW) {
         row = table_add(&f->labels);
-        struct label *l = table_edit(&f->labels, row);
+        struct team_label *l = table_edit(&f->labels, row);
         snprintf(l->text, sizeof l->text, "%s", text);
         tree_put(&f->view.team_names, &f->tree_nodes, key, row);
     }

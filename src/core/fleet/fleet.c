@@ -38,7 +38,7 @@ const char *bucket_name(enum bucket b)
     T(attempts, struct attempt)                                                                    \
     T(parts, struct part)                                                                          \
     T(shapes, struct shape)                                                                        \
-    T(labels, struct label)
+    T(labels, struct team_label)
 
 struct fleet *fleet_new(void)
 {
@@ -155,7 +155,7 @@ const struct attempt *fleet_job_attempt(const struct fleet_view *v, const struct
 
 const char *fleet_team(const struct fleet_view *v, const struct job *j)
 {
-    return ((const struct label *)table_row(&v->labels, j->team))->text;
+    return ((const struct team_label *)table_row(&v->labels, j->team))->text;
 }
 
 int64_t fleet_position(const struct fleet_view *v, const struct job *j)

@@ -136,7 +136,7 @@ struct shape {
         reserved_node; /* blocked: where it will start, so that later jobs leave room; 0: none */
 };
 
-struct label {
+struct team_label {
     char text[FLEET_NAME];
 };
 

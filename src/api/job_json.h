@@ -1,0 +1,58 @@
+/* A job as people read it, from wherever it is now: the snapshot or the history. */
+#ifndef API_JOB_JSON_H
+#define API_JOB_JSON_H
+
+#include "api/auth.h"
+#include "base/json_out.h"
+
+/* What is known of a job. Texts are borrowed. */
+struct job_facts {
+    int64_t id, principal, submitter;
+    const char *team;
+    enum job_state state;
+    int64_t submitted_ms, scheduled_ms, started_ms, ended_ms;
+    int64_t attempts, run_ms, energy_mj, cost_micros;
+    int64_t gpus, gpu_memory_mib, cpu_milli, memory_mib, time_limit_ms, retries, flags;
+    int64_t position; /* 0: does not wait */
+    bool has_exit_code;
+    int64_t exit_code;
+
+    const struct job *open;        /* NULL: it has ended */
+    const struct attempt *attempt; /* open one, or NULL */
+    const char *name, *spec;       /* NULL: not read */
+    const char *reason_text;       /* of an ended one */
+    enum attempt_outcome outcome;  /* the same */
+};
+
+/* Whoever renders jobs: keeps what is the same for all of a list. */
+struct job_writer {
+    struct api *api;
+    const struct caller *caller;
+    const struct fleet_view *view;
+    int64_t now_ms;
+    uint32_t reason_shape; /* the reason of a shape is worked out once */
+    struct text reason;
+    const char *reason_code;
+};
+void job_writer_done(struct job_writer *w);
+
+void job_facts_of_open(const struct fleet_view *v, const struct job *j, struct job_facts *ret);
+/* H and, where it was kept, S: rows of JOB_HISTORY and JOB_SPEC. The facts borrow their texts. */
+void job_facts_of_ended(const struct job_history_row *h, const struct job_spec_row *s,
+                        struct job_facts *ret);
+/* One just accepted, before anything happened to it. */
+void job_facts_of_new(const struct submission *s, int64_t principal, int64_t submitter,
+                      int64_t now_ms, struct job_facts *ret);
+
+/* Writes the members of the job into the object that is open; the caller ends it. What the reader
+ * may not see is left out. Returns how much was shown. */
+enum sight job_write(struct job_writer *w, struct json_out *o, const struct job_facts *f);
+
+/* {"node", "index", ...} of a device, into a list. */
+void job_write_device(struct json_out *o, const struct fleet_view *v, const struct device *d);
+
+/* "user": null where the reader may not see it, or nobody has this id. */
+void job_write_user(struct json_out *o, const char *key, const struct fleet_view *v,
+                    int64_t principal, bool shown);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * How far jobs have come, as their nodes said last. Kept in memory only: after a restart the next
+ * report tells it again. Any thread.
+ */
+#ifndef API_PROGRESS_H
+#define API_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress;
+
+/* In steps of the job: "epoch 3 of 12". */
+struct job_progress {
+    int64_t n; /* of this attempt */
+    int64_t done, total;
+};
+
+struct progress *progress_new(void);
+void progress_free(struct progress *p);
+
+/* At most 65,536 are kept: one may push out another. */
+void progress_set(struct progress *p, int64_t job, const struct job_progress *value);
+bool progress_get(struct progress *p, int64_t job, struct job_progress *ret);
+/* Counts the changes. */
+uint64_t progress_version(struct progress *p);
+
+#endif

@@ -1,0 +1,285 @@
+#include "api/report.h"
+
+#include "base/mem.h"
+
+enum {
+    DEVICES_MOST = 256,
+    ATTEMPTS_MOST = 10000,
+    PROGRESS_MOST = 10000,
+    NUMBER_MOST = INT32_MAX, /* amounts: devices, MiB, percent */
+};
+#define BIG INT64_C(1000000000000000) /* ids, milliseconds, millijoules */
+
+/* Copies into the fixed room of RET, cut at the end of a character. */
+static void put_text(char *to, size_t size, const char *text)
+{
+    size_t len = text ? strnlen(text, size - 1) : 0;
+    while (len && !text_is_utf8(text, len))
+        len--;
+    memcpy(to, text ? text : "", len);
+    to[len] = '\0';
+}
+
+static int find_word(const char *const *words, int count, const char *word, const char *field,
+                     int64_t *ret, struct err *e)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(words[i], word) == 0) {
+            *ret = i;
+            return 0;
+        }
+    err_set(e, ERR_INVALID, "field '%s' cannot be '%.32s'", field, word);
+    return err_blame(e, "%s", field);
+}
+
+/* ---- hello and host ---- */
+
+struct hello_in {
+    const char *version, *isolation;
+    int64_t cpu_milli, memory_mib;
+};
+
+static int read_hello(const json_t *object, struct report *r, struct err *e)
+{
+#define AT(member) offsetof(struct hello_in, member)
+    static const struct json_field fields[] = {
+        {"version", JSON_FIELD_TEXT, AT(version), true, 1, 31},
+        {"isolation", JSON_FIELD_TEXT, AT(isolation), true, 1, 16},
+        {"cpu_milli", JSON_FIELD_INT, AT(cpu_milli), true, 0, NUMBER_MOST},
+        {"memory_mib", JSON_FIELD_INT, AT(memory_mib), true, 0, NUMBER_MOST},
+    };
+#undef AT
+    static const char *const isolations[] = {"none", "shared", "user"};
+    struct hello_in in = {0};
+    if (!object)
+        return 0;
+    if (json_read_fields(object, fields, COUNT_OF(fields), false, &in, e) < 0 ||
+        find_word(isolations, COUNT_OF(isolations), in.isolation, "isolation", &r->isolation, e) <
+            0)
+        return err_wrap(e, "hello");
+    r->is_hello = true;
+    put_text(r->version, sizeof r->version, in.version);
+    r->cpu_milli = in.cpu_milli;
+    r->memory_mib = in.memory_mib;
+    return 0;
+}
+
+struct host_in {
+    bool busy;
+    int64_t cpu_pct, memory_pct;
+};
+
+static int read_host(const json_t *object, struct report *r, struct err *e)
+{
+#define AT(member) offsetof(struct host_in, member)
+    static const struct json_field fields[] = {
+        {"busy", JSON_FIELD_BOOL, AT(busy), true},
+        {"cpu_pct", JSON_FIELD_INT, AT(cpu_pct), .least = 0, .most = 100},
+        {"memory_pct", JSON_FIELD_INT, AT(memory_pct), .least = 0, .most = 100},
+    };
+#undef AT
+    struct host_in in = {0};
+    if (!object)
+        return 0;
+    if (json_read_fields(object, fields, COUNT_OF(fields), false, &in, e) < 0)
+        return err_wrap(e, "host");
+    r->has_host = true;
+    r->host_busy = in.busy;
+    r->cpu_pct = in.cpu_pct;
+    r->memory_pct = in.memory_pct;
+    return 0;
+}
+
+/* ---- devices ---- */
+
+struct device_in {
+    const char *uuid, *model, *vendor, *health, *why;
+    int64_t index, memory_mib, free_mib, gpu_pct;
+    bool busy, foreign;
+};
+
+static int read_device(const json_t *object, struct device_report *ret, struct err *e)
+{
+#define AT(member) offsetof(struct device_in, member)
+    static const struct json_field fields[] = {
+        {"uuid", JSON_FIELD_TEXT, AT(uuid), true, 1, sizeof ret->uuid - 1},
+        {"index", JSON_FIELD_INT, AT(index), true, 0, NUMBER_MOST},
+        {"model", JSON_FIELD_TEXT, AT(model)},
+        {"vendor", JSON_FIELD_TEXT, AT(vendor)},
+        {"memory_mib", JSON_FIELD_INT, AT(memory_mib), true, 0, NUMBER_MOST},
+        {"health", JSON_FIELD_TEXT, AT(health), true},
+        {"busy", JSON_FIELD_BOOL, AT(busy)},
+        {"foreign", JSON_FIELD_BOOL, AT(foreign)},
+        {"free_mib", JSON_FIELD_INT, AT(free_mib), .least = 0, .most = NUMBER_MOST},
+        {"gpu_pct", JSON_FIELD_INT, AT(gpu_pct), .least = 0, .most = 100},
+        {"why", JSON_FIELD_TEXT, AT(why)},
+    };
+#undef AT
+    static const char *const healths[] = {"ok", "unknown", "faulty", "gone"};
+    struct device_in in = {0};
+    if (json_read_fields(object, fields, COUNT_OF(fields), false, &in, e) < 0 ||
+        find_word(healths, COUNT_OF(healths), in.health, "health", &ret->health, e) < 0)
+        return -1;
+    put_text(ret->uuid, sizeof ret->uuid, in.uuid);
+    put_text(ret->model, sizeof ret->model, in.model);
+    put_text(ret->vendor, sizeof ret->vendor, in.vendor);
+    put_text(ret->why, sizeof ret->why, in.why);
+    ret->number = in.index;
+    ret->memory_mib = in.memory_mib;
+    ret->busy = in.busy;
+    ret->foreign = in.foreign;
+    ret->free_mib = in.free_mib;
+    ret->gpu_pct = in.gpu_pct;
+    return 0;
+}
+
+/* ---- attempts ---- */
+
+struct attempt_in {
+    const char *id, *state, *outcome, *why;
+    int64_t job, n, ago_ms, exit_code, signal, run_ms, energy_mj;
+    bool energy_measured;
+};
+
+static int read_attempt(const json_t *object, struct attempt_report *ret, struct err *e)
+{
+#define AT(member) offsetof(struct attempt_in, member)
+    static const struct json_field fields[] = {
+        {"id", JSON_FIELD_TEXT, AT(id), true, ATTEMPT_ID_SIZE - 1, ATTEMPT_ID_SIZE - 1},
+        {"job", JSON_FIELD_INT, AT(job), true, 1, BIG},
+        {"n", JSON_FIELD_INT, AT(n), true, 1, NUMBER_MOST},
+        {"state", JSON_FIELD_TEXT, AT(state), true},
+        {"ago_ms", JSON_FIELD_INT, AT(ago_ms), .least = 0, .most = BIG},
+        {"outcome", JSON_FIELD_TEXT, AT(outcome)},
+        {"exit_code", JSON_FIELD_INT, AT(exit_code), .least = -1, .most = 255},
+        {"signal", JSON_FIELD_INT, AT(signal), .least = 0, .most = 255},
+        {"run_ms", JSON_FIELD_INT, AT(run_ms), .least = 0, .most = BIG},
+        {"energy_mj", JSON_FIELD_INT, AT(energy_mj), .least = 0, .most = BIG},
+        {"energy_measured", JSON_FIELD_BOOL, AT(energy_measured)},
+        {"why", JSON_FIELD_TEXT, AT(why)},
+    };
+#undef AT
+    static const char *const states[] = {"started", "refused", "ended", "lost"};
+    struct attempt_in in = {0};
+    int64_t state = 0;
+    unsigned char bits[16];
+    if (json_read_fields(object, fields, COUNT_OF(fields), false, &in, e) < 0 ||
+        find_word(states, COUNT_OF(states), in.state, "state", &state, e) < 0)
+        return -1;
+    int outcome = in.outcome ? outcome_find(in.outcome) : OUTCOME_NONE;
+    if (!hex_read(bits, sizeof bits, in.id) || outcome < 0 ||
+        (state == REPORT_ENDED && outcome == OUTCOME_NONE)) {
+        const char *field = outcome < 0 || state == REPORT_ENDED ? "outcome" : "id";
+        err_set(e, ERR_INVALID, "field '%s' makes no sense", field);
+        return err_blame(e, "%s", field);
+    }
+    put_text(ret->id, sizeof ret->id, in.id);
+    put_text(ret->why, sizeof ret->why, in.why);
+    ret->job = in.job;
+    ret->n = in.n;
+    ret->what = (__typeof__(ret->what))state;
+    ret->ago_ms = in.ago_ms;
+    ret->outcome = outcome;
+    ret->exit_code = in.exit_code;
+    ret->term_signal = in.signal;
+    ret->run_ms = in.run_ms;
+    ret->energy_mj = in.energy_mj;
+    ret->energy_measured = in.energy_measured;
+    return 0;
+}
+
+static int read_progress(const json_t *object, struct progress_report *ret, struct err *e)
+{
+#define AT(member) offsetof(struct progress_report, member)
+    static const struct json_field fields[] = {
+        {"job", JSON_FIELD_INT, AT(job), true, 1, BIG},
+        {"n", JSON_FIELD_INT, AT(value.n), true, 1, NUMBER_MOST},
+        {"done", JSON_FIELD_INT, AT(value.done), true, 0, BIG},
+        {"total", JSON_FIELD_INT, AT(value.total), true, 1, BIG},
+    };
+#undef AT
+    return json_read_fields(object, fields, COUNT_OF(fields), false, ret, e);
+}
+
+/* ---- the whole ---- */
+
+struct top_in {
+    const char *boot_id, *data_id;
+    int64_t seq, now_ms;
+    const json_t *hello, *host, *devices, *attempts, *progress;
+};
+
+#define AT(member) offsetof(struct top_in, member)
+static const struct json_field top_fields[] = {
+    {"boot_id", JSON_FIELD_TEXT, AT(boot_id), true, 1, FLEET_NAME - 1},
+    {"data_id", JSON_FIELD_TEXT, AT(data_id), true, 1, FLEET_NAME - 1},
+    {"seq", JSON_FIELD_INT, AT(seq), true, 0, BIG},
+    {"now_ms", JSON_FIELD_INT, AT(now_ms), .least = 0, .most = BIG},
+    {"hello", JSON_FIELD_OBJECT, AT(hello)},
+    {"host", JSON_FIELD_OBJECT, AT(host)},
+    {"devices", JSON_FIELD_ARRAY, AT(devices), .least = 0, .most = DEVICES_MOST},
+    {"attempts", JSON_FIELD_ARRAY, AT(attempts), .least = 0, .most = ATTEMPTS_MOST},
+    {"progress", JSON_FIELD_ARRAY, AT(progress), .least = 0, .most = PROGRESS_MOST},
+};
+#undef AT
+
+static int wrap_index(struct err *e, const char *list, size_t i)
+{
+    return err_wrap(e, "%s[%zu]", list, i);
+}
+
+static int read_lists(const struct top_in *in, struct report_in *ret, struct err *e)
+{
+    struct report *r = ret->report;
+    size_t i;
+    json_t *item;
+    r->devices = mem_new_array(struct device_report, json_array_size(in->devices));
+    r->attempts = mem_new_array(struct attempt_report, json_array_size(in->attempts));
+    ret->progress = mem_new_array(struct progress_report, json_array_size(in->progress));
+    json_array_foreach((json_t *)in->devices, i, item)
+    {
+        if (read_device(item, &r->devices[r->device_count++], e) < 0)
+            return wrap_index(e, "devices", i);
+    }
+    json_array_foreach((json_t *)in->attempts, i, item)
+    {
+        if (read_attempt(item, &r->attempts[r->attempt_count++], e) < 0)
+            return wrap_index(e, "attempts", i);
+    }
+    json_array_foreach((json_t *)in->progress, i, item)
+    {
+        if (read_progress(item, &ret->progress[ret->progress_count++], e) < 0)
+            return wrap_index(e, "progress", i);
+    }
+    return 0;
+}
+
+int report_read(const json_t *object, struct report_in *ret, struct err *e)
+{
+    struct top_in in = {0};
+    *ret = (struct report_in){0};
+    if (json_read_fields(object, top_fields, COUNT_OF(top_fields), false, &in, e) < 0)
+        return -1;
+    struct report *r = ret->report = mem_new(struct report);
+    put_text(r->boot_id, sizeof r->boot_id, in.boot_id);
+    put_text(r->data_id, sizeof r->data_id, in.data_id);
+    ret->seq = in.seq;
+    ret->now_ms = in.now_ms;
+    if (read_hello(in.hello, r, e) < 0 || read_host(in.host, r, e) < 0 ||
+        read_lists(&in, ret, e) < 0) {
+        report_in_done(ret);
+        return -1;
+    }
+    return 0;
+}
+
+void report_in_done(struct report_in *in)
+{
+    if (in->report) {
+        free(in->report->devices);
+        free(in->report->attempts);
+        free(in->report);
+    }
+    free(in->progress);
+    *in = (struct report_in){0};
+}

@@ -1,0 +1,323 @@
+/*
+ * reeved: the control plane. The main thread is the engine's owner; the door has a thread of its
+ * own. Here they are joined: options, files for others to find, signals, start and end.
+ */
+#include "api/api.h"
+#include "base/failpoint.h"
+#include "base/file.h"
+#include "base/json_out.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/addr.h"
+#include "net/loop.h"
+#include "reeved/options.h"
+#include "tsdb/tsdb.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+
+struct program {
+    struct reeved_options options;
+    uv_loop_t loop;
+    uv_async_t door_stopped;
+    uv_signal_t on_term, on_int, on_hup;
+    bool stopping;
+    int exit_code;
+
+    struct template_set *templates;
+    const struct log_store_ops *log_ops;
+    struct log_store *logs;
+    struct tsdb *tsdb;
+    const char **hosts;
+    char *unix_path;
+    struct api *api;
+    struct engine *engine;
+};
+
+/* ---- the end ---- */
+
+/* On the door's thread. */
+static void on_door_stopped(void *arg)
+{
+    struct program *p = arg;
+    uv_async_send(&p->door_stopped);
+}
+
+static void on_all_stopped(uv_async_t *async)
+{
+    struct program *p = async->data;
+    uv_stop(&p->loop);
+}
+
+static void begin_stop(struct program *p, int exit_code)
+{
+    if (p->stopping) { /* asked twice: no more waiting for clients */
+        if (p->exit_code == 0)
+            uv_stop(&p->loop);
+        return;
+    }
+    p->stopping = true;
+    p->exit_code = exit_code;
+    api_stop(p->api, on_door_stopped, p);
+}
+
+static void on_stop_signal(uv_signal_t *signal, int number)
+{
+    (void)number;
+    log_info("ending");
+    begin_stop(signal->data, 0);
+}
+
+static void on_broken(void *arg, const struct err *why)
+{
+    struct program *p = arg;
+    log_error("the store cannot be relied on any more, ending", F_ERR(why));
+    if (p->api && p->engine)
+        begin_stop(p, err_exit(why->code));
+}
+
+static void on_hup(uv_signal_t *signal, int number)
+{
+    struct program *p = signal->data;
+    (void)number;
+    if (p->options.tls_cert)
+        api_reload_tls(p->api);
+    log_info("certificate loaded again; other options need a restart");
+}
+
+/* ---- files for others ---- */
+
+static int write_ports(struct program *p, uint16_t port, struct err *e)
+{
+    auto_free char *path = mem_printf("%s/reeved.ports", p->options.data);
+    auto_text struct text t = {0}, listen = {0};
+    struct net_addr addr;
+    if (net_addr_parse(p->options.listen, &addr, e) < 0)
+        return -1;
+    bool is_v6 = strchr(addr.host, ':') != NULL;
+    const char *host = addr.host[0] ? addr.host : "0.0.0.0";
+    text_addf(&listen, is_v6 ? "[%s]:%u" : "%s:%u", host, port);
+    struct json_out o = {.text = &t};
+    jo_object(&o, NULL);
+    jo_text(&o, "listen", text_get(&listen));
+    jo_text(&o, "address", host);
+    jo_int(&o, "port", port);
+    jo_int(&o, "api", port);
+    jo_bool(&o, "tls", p->options.tls_cert != NULL);
+    jo_end(&o);
+    text_add_char(&t, '\n');
+    return file_replace(path, text_get(&t), t.len, 0644, e);
+}
+
+/* The store is new. Only the token's hash is in it, so if this fails nobody has the token; the unix
+ * socket still lets this account in, to make another one. */
+static int write_admin_token(struct program *p, const char *token, struct err *e)
+{
+    auto_free char *path = mem_printf("%s/admin.token", p->options.data);
+    auto_text struct text t = {0};
+    if (FAILPOINT("reeved.admin-token"))
+        return err_set(e, ERR_INTERNAL, "failpoint reeved.admin-token");
+    text_addf(&t, "# the token of user admin, sent as \"Authorization: Bearer TOKEN\"\n%s\n",
+              token);
+    if (file_replace(path, text_get(&t), t.len, 0600, e) < 0)
+        return -1;
+    if (isatty(STDOUT_FILENO))
+        printf("admin token: %s\n", token);
+    log_info("the store is new; wrote the administrator's token", F_TEXT("file", path));
+    return 0;
+}
+
+/* ---- the start ---- */
+
+static int prepare_data(struct program *p, struct err *e)
+{
+    /* Jobs' folders may be below it, and jobs are other users: they pass through, but do not list.
+     */
+    if (file_make_folder(p->options.data, 0711, e) < 0)
+        return -1;
+    umask(077);
+    auto_free char *logs = mem_printf("%s/logs", p->options.data);
+    auto_free char *address = mem_printf("directory:%s", logs);
+    struct log_limits limits = {.attempt_bytes = p->options.log_bytes};
+    if (file_make_folder(logs, 0700, e) < 0)
+        return -1;
+    return log_store_open(address, &limits, &p->log_ops, &p->logs, e);
+}
+
+static int load_templates(struct program *p, struct err *e)
+{
+    static const char *const folders[] = {"../share/reeve/examples", "../../examples"};
+    auto_free char *examples = NULL;
+    for (size_t i = 0; i < COUNT_OF(folders) && !examples; i++) {
+        auto_free char *path = mem_printf("%s/%s", file_program_folder(), folders[i]);
+        examples = realpath(path, NULL);
+    }
+    return template_set_load(p->options.template_dir, examples ? examples : "/usr/share/reeve",
+                             &p->templates, e);
+}
+
+static int check_exposure(const struct reeved_options *o, struct err *e)
+{
+    struct net_addr addr;
+    if (net_addr_parse(o->listen, &addr, e) < 0)
+        return err_wrap(e, "option --listen");
+    bool loopback = net_host_is_loopback(addr.host);
+    if (!loopback && strcmp(o->source_api, "open") == 0)
+        return err_set(e, ERR_DENIED, "--source-api open is for loopback only, not for '%s'",
+                       o->listen);
+    if (!loopback && !o->tls_cert && o->insecure)
+        log_warn("listening without TLS: whoever sees the traffic has the tokens",
+                 F_TEXT("listen", o->listen));
+    return 0;
+}
+
+static int start_door(struct program *p, struct err *e)
+{
+    const struct reeved_options *o = &p->options;
+    p->unix_path = mem_printf("%s/reeved.sock", o->data);
+    p->hosts = mem_new_array(const char *, o->hosts.count + 1);
+    for (size_t i = 0; i < o->hosts.count; i++)
+        p->hosts[i] = o->hosts.items[i];
+    struct api_config config = {
+        .listen = o->listen,
+        .unix_path = p->unix_path,
+        .certificate = o->tls_cert,
+        .key = o->tls_key,
+        .insecure = o->insecure,
+        .hosts = p->hosts,
+        .mask_users = o->mask_users,
+        .source_open = strcmp(o->source_api, "open") == 0,
+        .sample_ms = o->sample_ms,
+        .templates = p->templates,
+        .log_ops = p->log_ops,
+        .logs = p->logs,
+        .tsdb = p->tsdb,
+    };
+    uint16_t port;
+    if (api_start(&config, &p->api, &port, e) < 0 || write_ports(p, port, e) < 0)
+        return -1;
+    log_info("listening", F_TEXT("address", o->listen), F_INT("port", port));
+    return 0;
+}
+
+static int start_engine(struct program *p, struct err *e)
+{
+    const struct reeved_options *o = &p->options;
+    struct engine_config config = {
+        .store = o->store,
+        .silence_ms = o->silence_ms,
+        .workers = (unsigned)o->workers,
+        .policy = {.gate_off = !o->gate,
+                   .gate_free_mib = o->gate_free_bytes >> 20,
+                   .gate_gpu_pct = o->gate_gpu_pct,
+                   .gate_cpu_pct = o->gate_cpu_pct,
+                   .gate_memory_pct = o->gate_memory_pct,
+                   .gpu_hour_micros = o->gpu_hour_micros,
+                   .kwh_micros = o->kwh_micros,
+                   .pue_milli = o->pue_micros / 1000,
+                   .lost_after_ms = o->lost_after_ms},
+    };
+    snprintf(config.policy.currency, sizeof config.policy.currency, "%s", o->currency);
+    struct engine_hooks hooks = {.on_broken = on_broken, .arg = p};
+    auto_free char *token = NULL;
+    if (engine_start(&p->loop, &config, &hooks, &p->engine, &token, e) < 0)
+        return -1;
+    return token ? write_admin_token(p, token, e) : 0;
+}
+
+static void start_handles(struct program *p)
+{
+    const struct {
+        uv_signal_t *handle;
+        int number;
+        void (*fn)(uv_signal_t *, int);
+    } signals[] = {{&p->on_term, SIGTERM, on_stop_signal},
+                   {&p->on_int, SIGINT, on_stop_signal},
+                   {&p->on_hup, SIGHUP, on_hup}};
+    for (size_t i = 0; i < COUNT_OF(signals); i++) {
+        uv_signal_init(&p->loop, signals[i].handle);
+        signals[i].handle->data = p;
+        uv_signal_start(signals[i].handle, signals[i].fn, signals[i].number);
+        uv_unref((uv_handle_t *)signals[i].handle);
+    }
+}
+
+static int start(struct program *p, struct err *e)
+{
+    const struct reeved_options *o = &p->options;
+    struct tsdb_limits samples = {.retention_ms = o->sample_retention_ms,
+                                  .most_bytes = o->sample_bytes};
+    if (log_setup("reeved", o->log_format, o->log_level, e) < 0 || check_exposure(o, e) < 0 ||
+        load_templates(p, e) < 0 || prepare_data(p, e) < 0)
+        return -1;
+    p->tsdb = tsdb_new(&samples);
+    if (start_door(p, e) < 0 || start_engine(p, e) < 0)
+        return -1;
+    start_handles(p);
+    api_open(p->api, p->engine);
+    log_info("ready", F_TEXT("version", REEVE_VERSION), F_TEXT("data", o->data));
+    return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void finish(struct program *p)
+{
+    engine_stop(p->engine);
+    api_free(p->api);
+    if (p->logs)
+        p->log_ops->close(p->logs);
+    tsdb_free(p->tsdb);
+    template_set_free(p->templates);
+    free(p->hosts);
+    free(p->unix_path);
+    uv_walk(&p->loop, close_handle, NULL);
+    uv_run(&p->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&p->loop);
+    option_done(&reeved_option_table, &p->options);
+}
+
+static bool asks_for(int argc, char **argv, const char *word)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], word) == 0)
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    static struct program p;
+    struct err e = {0};
+    if (option_wants_help(argc - 1, argv + 1)) {
+        auto_text struct text help = {0};
+        option_help(&reeved_option_table, &help);
+        fputs(text_get(&help), stdout);
+        return 0;
+    }
+    if (asks_for(argc, argv, "--version")) {
+        printf("reeved %s\n", REEVE_VERSION);
+        return 0;
+    }
+
+    signal(SIGPIPE, SIG_IGN);
+    loop_raise_open_files();
+    uv_loop_init(&p.loop);
+    uv_async_init(&p.loop, &p.door_stopped, on_all_stopped);
+    p.door_stopped.data = &p;
+    int rc = reeved_options_read(argc - 1, argv + 1, &p.options, &e);
+    if (rc == 0)
+        rc = start(&p, &e);
+    if (rc == 0)
+        uv_run(&p.loop, UV_RUN_DEFAULT);
+    else
+        fprintf(stderr, "reeved: %s\n", e.text);
+    int exit_code = rc < 0 ? err_exit(e.code) : p.exit_code;
+    finish(&p);
+    return exit_code;
+}

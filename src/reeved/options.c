@@ -1,0 +1,125 @@
+#include "reeved/options.h"
+
+#include "base/mem.h"
+
+#define AT(member) offsetof(struct reeved_options, member)
+#define GIB        (INT64_C(1) << 30)
+#define DAY_MS     INT64_C(86400000)
+
+/* clang-format off */
+static const struct option_spec specs[] = {
+    {"config", 'c', OPTION_TEXT, AT(config), "FILE", NULL, 0, 0,
+     "YAML file with these options as keys", .flag_only = true},
+    {"data", 'd', OPTION_TEXT, AT(data), "DIR", NULL, 0, 0,
+     "folder of database, logs, socket and admin.token (default /var/lib/reeve as root, else "
+     "$XDG_STATE_HOME/reeve)"},
+    {"store", 0, OPTION_TEXT, AT(store), "ADDRESS", NULL, 0, 0,
+     "where the rows are kept: sqlite:PATH or memory: (default sqlite:DIR/reeve.db)"},
+
+    {"listen", 'l', OPTION_TEXT, AT(listen), "ADDR:PORT", "127.0.0.1:8081", 0, 0,
+     "where the API answers; port 0 takes a free one, which DIR/reeved.ports names"},
+    {"tls-cert", 0, OPTION_TEXT, AT(tls_cert), "FILE", NULL, 0, 0,
+     "certificate (PEM), needed where the address is not on loopback; read again when it changes "
+     "and at SIGHUP"},
+    {"tls-key", 0, OPTION_TEXT, AT(tls_key), "FILE", NULL, 0, 0, "the certificate's key"},
+    {"insecure", 0, OPTION_FLAG, AT(insecure), NULL, NULL, 0, 0,
+     "listen beyond loopback without TLS: tokens can be read on the way"},
+    {"host", 0, OPTION_LIST, AT(hosts), "NAME", NULL, 0, 0,
+     "a further name that clients may call this server by; * for any"},
+    {"source-api", 0, OPTION_TEXT, AT(source_api), "open|token", "token", 0, 0,
+     "open: /submit, /queue and /jobs/ID need no token; only on loopback"},
+    {"mask-users", 0, OPTION_FLAG, AT(mask_users), NULL, NULL, 0, 0,
+     "do not show users whose the others' jobs are"},
+    {"template-dir", 0, OPTION_TEXT, AT(template_dir), "DIR", NULL, 0, 0,
+     "folder of job templates, NAME.yaml; proto-gcn.yaml is what /submit runs"},
+
+    {"price-gpu-hour", 0, OPTION_MICROS, AT(gpu_hour_micros), "AMOUNT", "0.30", 0, 0,
+     "price of an hour of a GPU, without electricity"},
+    {"price-kwh", 0, OPTION_MICROS, AT(kwh_micros), "AMOUNT", "0.15", 0, 0,
+     "price of a kilowatt hour"},
+    {"pue", 0, OPTION_MICROS, AT(pue_micros), "FACTOR", "1.0", 1000000, 10000000,
+     "energy of the whole site per energy of its machines"},
+    {"currency", 0, OPTION_TEXT, AT(currency), "CODE", "USD", 0, 0, "currency of these prices"},
+
+    {"gate", 0, OPTION_FLAG, AT(gate), NULL, "true", 0, 0,
+     "start jobs only where the machine and the GPU are not busy with other things"},
+    {"gate-free-memory", 0, OPTION_BYTES, AT(gate_free_bytes), "BYTES", "2GiB", 0, 1024 * GIB,
+     "a GPU with less free memory is busy"},
+    {"gate-gpu", 0, OPTION_INT, AT(gate_gpu_pct), "PERCENT", "80", 1, 100,
+     "a GPU used more than this is busy"},
+    {"gate-cpu", 0, OPTION_INT, AT(gate_cpu_pct), "PERCENT", "90", 1, 100,
+     "a machine whose CPU others use more than this is busy"},
+    {"gate-memory", 0, OPTION_INT, AT(gate_memory_pct), "PERCENT", "85", 1, 100,
+     "a machine whose memory others use more than this is busy"},
+    {"silence", 0, OPTION_DURATION, AT(silence_ms), "TIME", "15s", 1000, DAY_MS,
+     "a node not heard for so long is unknown: its GPUs are not given out"},
+    {"lost-after", 0, OPTION_DURATION, AT(lost_after_ms), "TIME", "5m", 1000, 30 * DAY_MS,
+     "after this long jobs of an unknown node are tried elsewhere, unless they are exclusive"},
+    {"sample", 0, OPTION_DURATION, AT(sample_ms), "TIME", "5s", 1000, 3600000,
+     "how often agents measure"},
+
+    {"log-bytes", 0, OPTION_BYTES, AT(log_bytes), "BYTES", "64MiB", 1 << 16, 64 * GIB,
+     "output kept of one attempt: its first and its last half"},
+    {"sample-retention", 0, OPTION_DURATION, AT(sample_retention_ms), "TIME", "1h", 60000,
+     7 * DAY_MS, "how long samples are kept"},
+    {"sample-bytes", 0, OPTION_BYTES, AT(sample_bytes), "BYTES", "64MiB", 1 << 20, 64 * GIB,
+     "memory for samples; the oldest go first"},
+    {"workers", 0, OPTION_INT, AT(workers), "N", "2", 1, 64,
+     "threads that read the store for answers"},
+    {"log-format", 0, OPTION_TEXT, AT(log_format), "FORMAT", "auto", 0, 0,
+     "our own log: auto, human or json"},
+    {"log-level", 0, OPTION_TEXT, AT(log_level), "LEVEL", "info", 0, 0,
+     "our own log: debug, info, warn or error"},
+};
+/* clang-format on */
+
+const struct option_table reeved_option_table = {
+    .program = "reeved",
+    .summary = "Reeve's control plane: queue, scheduler, ledger, API",
+    .operands = "",
+    .specs = specs,
+    .count = COUNT_OF(specs),
+};
+
+static char *default_data(void)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    if (geteuid() == 0)
+        return mem_strdup("/var/lib/reeve");
+    if (state && state[0] == '/')
+        return mem_printf("%s/reeve", state);
+    return home && home[0] == '/' ? mem_printf("%s/.local/state/reeve", home) : NULL;
+}
+
+static int check(const struct reeved_options *o, struct err *e)
+{
+    if (strcmp(o->source_api, "open") != 0 && strcmp(o->source_api, "token") != 0)
+        return err_set(e, ERR_INVALID, "option --source-api is '%.20s', but must be open or token",
+                       o->source_api);
+    if (!o->tls_cert != !o->tls_key)
+        return err_set(e, ERR_INVALID, "options --tls-cert and --tls-key go together");
+    if (strlen(o->currency) > 7 || !text_is_name(o->currency, 7))
+        return err_set(e, ERR_INVALID, "option --currency is '%.20s', which is no currency's code",
+                       o->currency);
+    if (!o->data)
+        return err_set(e, ERR_INVALID, "there is no home folder: give --data");
+    return 0;
+}
+
+int reeved_options_read(int argc, char **argv, struct reeved_options *ret, struct err *e)
+{
+    const char *file = option_peek(argc, argv, "config");
+    int operands = 0;
+    *ret = (struct reeved_options){0};
+    if (option_read(&reeved_option_table, argc, argv, file, file != NULL, ret, &operands, e) < 0)
+        return -1;
+    if (operands < argc)
+        return err_set(e, ERR_INVALID, "'%.64s' is no option; try --help", argv[operands]);
+    if (!ret->data)
+        ret->data = default_data();
+    if (check(ret, e) < 0)
+        return -1;
+    if (!ret->store)
+        ret->store = mem_printf("sqlite:%s/reeve.db", ret->data);
+    return 0;
+}

@@ -1,0 +1,32 @@
+/* What reeved may be told: one table, from which come the reading, the help and the man page. */
+#ifndef REEVED_OPTIONS_H
+#define REEVED_OPTIONS_H
+
+#include "base/option.h"
+
+struct reeved_options {
+    char *config, *data, *store, *listen;
+    char *tls_cert, *tls_key;
+    bool insecure;
+    struct option_list hosts;
+    char *source_api;
+    bool mask_users;
+    char *template_dir;
+
+    int64_t gpu_hour_micros, kwh_micros, pue_micros;
+    char *currency;
+
+    bool gate;
+    int64_t gate_free_bytes, gate_gpu_pct, gate_cpu_pct, gate_memory_pct;
+    int64_t silence_ms, lost_after_ms, sample_ms;
+
+    int64_t log_bytes, sample_retention_ms, sample_bytes, workers;
+    char *log_format, *log_level;
+};
+
+extern const struct option_table reeved_option_table;
+
+/* Reads flags, environment and the file that --config names, and fills in the data folder. */
+int reeved_options_read(int argc, char **argv, struct reeved_options *ret, struct err *e);
+
+#endif
