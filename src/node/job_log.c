@@ -284,13 +284,26 @@ int job_log_open(const char *folder, int64_t quota_bytes, int64_t line_bytes, in
     return 0;
 }
 
+static void finish(struct job_log *l)
+{
+    if (l->line_dropped)
+        end_line(l);
+    put_marks(l);
+}
+
+void job_log_sync(struct job_log *l)
+{
+    finish(l);
+    if (l->fd >= 0)
+        fdatasync(
+            l->fd); /* that it fails is known from the writes, and no reason to lose an exit */
+}
+
 void job_log_close(struct job_log *l)
 {
     if (!l)
         return;
-    if (l->line_dropped)
-        end_line(l);
-    put_marks(l);
+    finish(l);
     if (l->fd >= 0)
         close(l->fd);
     free(l->folder);

@@ -29,6 +29,9 @@ int job_log_open(const char *folder, int64_t quota_bytes, int64_t line_bytes, in
 size_t job_log_write(struct job_log *l, const char *p, size_t len, int64_t now_mono_ms);
 /* A line of our own, outside rate and line limits. */
 void job_log_note(struct job_log *l, const char *sentence);
+/* Makes the end durable: the file that is written to, with the marks that are due. What was in
+ * earlier files has long been written by the kernel itself. */
+void job_log_sync(struct job_log *l);
 /* Writes the marks that are due and closes. NULL is fine. */
 void job_log_close(struct job_log *l);
 

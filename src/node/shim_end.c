@@ -257,6 +257,7 @@ static void fill(struct shim *s, struct attempt_exit *x)
                  x->left == 1 ? "" : "es", x->left == 1 ? "was" : "were");
     if (x->cause != ATTEMPT_EXITED || x->left)
         job_log_note(s->log, x->reason);
+    job_log_sync(s->log);
     x->log_bytes = job_log_length(s->log);
     x->log_dropped_bytes = job_log_dropped(s->log);
     say_limits(s, x->limits, sizeof x->limits);
