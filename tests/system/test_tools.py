@@ -1,6 +1,7 @@
 """The scripts that people meet first, and the tools that guard the tree."""
 
 import os
+import re
 import subprocess
 
 
@@ -85,3 +86,12 @@ def test_the_example_trains_from_an_installed_config(build):
     )
     assert done.returncode == 1
     assert "could not make folder '/nowhere/at/all'" in done.stderr
+
+
+def test_links_in_documents_lead_somewhere(top):
+    dead = []
+    for page in run("git", "-C", top, "ls-files", "*.md").stdout.split():
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", (top / page).read_text()):
+            if "://" not in target and not ((top / page).parent / target).exists():
+                dead.append(f"{page}: {target}")
+    assert dead == []
