@@ -15,11 +15,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CPU_PERIOD_US      100000
 /* The kernel refuses a quota below 1 ms. */
 #define CPU_QUOTA_LEAST_US 1000
+#define SWEEP_AFTER_S      600
 
 void cgroup_parent_done(struct cgroup_parent *p)
 {
@@ -215,6 +217,24 @@ static char *find_v1(const char *wanted, const struct cgroup_mount *m, const cha
     return folder && may_make_groups(folder) ? TAKE(folder) : NULL;
 }
 
+/* Removes groups of jobs that are long empty: their shims and all that knew of them were killed. A
+ * group that has processes cannot be removed, and one that is just being made is young. */
+static void sweep(const char *parent)
+{
+    DIR *d = parent ? opendir(parent) : NULL;
+    if (!d)
+        return;
+    time_t now = time(NULL);
+    for (struct dirent *entry; (entry = readdir(d));) {
+        struct stat st;
+        if (text_starts_with(entry->d_name, "reeve-") &&
+            fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISDIR(st.st_mode) && now - st.st_mtime > SWEEP_AFTER_S)
+            unlinkat(dirfd(d), entry->d_name, AT_REMOVEDIR);
+    }
+    closedir(d);
+}
+
 void cgroup_find(const char *wanted, struct cgroup_parent *ret)
 {
     *ret = (struct cgroup_parent){0};
@@ -233,6 +253,10 @@ void cgroup_find(const char *wanted, struct cgroup_parent *ret)
         auto_free char *path = cgroup_parse_own(own, "");
         find_unified(wanted, &mounts.unified, path, ret);
     }
+    sweep(ret->unified);
+    sweep(ret->memory);
+    sweep(ret->cpu);
+    sweep(ret->pids);
 }
 
 static int make_folder(const char *parent, const char *name, char **ret, struct err *e)

@@ -56,7 +56,8 @@ char *cgroup_folder(const struct cgroup_mount *m, const char *path);
  *   could not start that service again); or else, as root, jobs go to "/reeve.jobs".
  * - version 1 has no such rule: jobs go into our own group of each hierarchy.
  *
- * May create folders and move the calling process. Once, at the start of the agent.
+ * May create folders and move the calling process. Groups "reeve-..." there that have been empty
+ * for ten minutes are removed. Once, at the start of the agent.
  */
 void cgroup_find(const char *wanted, struct cgroup_parent *ret);
 

@@ -324,8 +324,9 @@ int attempt_kill_leftovers(const char *folder, const char *known_id, int64_t tim
             break;
         usleep((useconds_t)wait_us);
     }
-    if (!alive)
-        cgroup_remove(&t.cgroup);
+    /* The kernel may need a moment to see that the last one has left. */
+    for (int i = 0; !alive && !cgroup_remove(&t.cgroup) && i < 50; i++)
+        usleep(2000);
     *ret_count = seen.count;
     process_list_done(&seen);
     cgroup_done(&t.cgroup);

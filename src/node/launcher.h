@@ -65,7 +65,8 @@ int shim_cancel(const char *folder, const char *reason, struct err *e);
  * Ends every process of an attempt whose shim is gone, by its cgroup and by the attempt id in their
  * environment, and waits until none is left: for a worker thread. KNOWN_ID is used where the files
  * are damaged; NULL: not known. *RET_COUNT is how many there were. ERR_CONFLICT: a shim has it, so
- * nothing is left over. ERR_TIMEOUT: some do not go within TIMEOUT_MS (a hung driver).
+ * nothing is left over. ERR_TIMEOUT: some do not go within TIMEOUT_MS (a hung driver). Its control
+ * group goes, too, also that of an attempt whose shim died before the start.
  */
 int attempt_kill_leftovers(const char *folder, const char *known_id, int64_t timeout_ms,
                            size_t *ret_count, struct err *e);

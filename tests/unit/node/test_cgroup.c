@@ -4,9 +4,12 @@
 #include "base/mem.h"
 #include "test.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 TEST("own groups and mounts are found on version 1, version 2 and both")
@@ -147,4 +150,31 @@ TEST("a group of a real hierarchy takes processes, is emptied and goes")
         usleep(2000);
     CHECK(!cgroup_exists(&c));
     CHECK_INT(cgroup_kill(&c), 0);
+}
+
+TEST("groups that have long been empty are removed, young ones are not")
+{
+    auto_cgroup_parent struct cgroup_parent parent = {0}, again = {0};
+    cgroup_find(NULL, &parent);
+    if (!parent.unified && !parent.memory && !parent.pids) {
+        printf("skipped: no control group may be made here\n");
+        return;
+    }
+    const struct cgroup_limits limits = {0};
+    auto_cgroup struct cgroup old = {0}, young = {0};
+    auto_free char *old_name = mem_printf("reeve-unit-old-%d", (int)getpid());
+    auto_free char *young_name = mem_printf("reeve-unit-young-%d", (int)getpid());
+    CHECK_OK(cgroup_make(&parent, old_name, &limits, &old, &test_err));
+    CHECK_OK(cgroup_make(&parent, young_name, &limits, &young, &test_err));
+    const struct timespec hour_ago[2] = {{time(NULL) - 3600, 0}, {time(NULL) - 3600, 0}};
+    const char *const folders[] = {old.unified, old.memory, old.cpu, old.pids};
+    for (size_t i = 0; i < COUNT_OF(folders); i++)
+        if (folders[i])
+            CHECK_INT(utimensat(AT_FDCWD, folders[i], hour_ago, 0), 0);
+
+    cgroup_find(NULL, &again);
+
+    CHECK(!cgroup_exists(&old));
+    CHECK(cgroup_exists(&young));
+    CHECK(cgroup_remove(&young));
 }

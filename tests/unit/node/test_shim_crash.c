@@ -72,6 +72,24 @@ TEST("wherever a shim dies, the state tells the truth and nothing starts twice")
     }
 }
 
+TEST("a shim that dies before the start leaves a control group, which can be cleaned up")
+{
+    auto_rig struct rig r;
+    rig_open(&r, "true");
+    cgroup_find(NULL, &r.spec.cgroup);
+    auto_cgroup struct cgroup c = {0};
+    auto_status struct attempt_status status = {0};
+    setenv("REEVE_FAILPOINTS", "shim.before_started=kill", 1);
+    rig_run(&r, &status);
+    unsetenv("REEVE_FAILPOINTS");
+
+    CHECK_INT(status.state, ATTEMPT_NEVER_STARTED);
+    size_t count;
+    CHECK_OK(attempt_kill_leftovers(r.folder, NULL, 5000, &count, &test_err));
+    cgroup_open(&r.spec.cgroup, r.spec.name, &c);
+    CHECK(!cgroup_exists(&c));
+}
+
 TEST("a damaged exit record is a lost attempt, not a wrong result")
 {
     auto_rig struct rig r;
