@@ -7,11 +7,11 @@
 #include <fcntl.h>
 
 enum {
-    LOOK_EVERY_MS = 250,
+    LOOK_EVERY_MS = 50,
     WALK_EVERY_MS = 10000,
     /* A process may still be between fork and exec when we first see it: looked at again after
-     * one, two, four and eight looks. */
-    YOUNG_LOOKS = 4,
+     * one, two, four, ... times that, at most so often. */
+    YOUNG_LOOKS = 5,
     MOST_YOUNG = 512,
     MOST_STEPS = 4096, /* numbers to try one by one; with more a walk is cheaper */
     LEAST_PREFIX = 12,

@@ -25,7 +25,7 @@ struct clients;
 struct clients *clients_new(const char *proc, const char *const *uuids, size_t count);
 void clients_free(struct clients *c);
 
-/* Looks again if the last look is older than a quarter of a second. BOOT_MS: CLOCK_BOOTTIME. */
+/* Looks again if the last look is older than 50 ms. BOOT_MS: CLOCK_BOOTTIME. */
 void clients_refresh(struct clients *c, int64_t boot_ms);
 
 /* Those of the last look, at most CLIENTS_MOST; good until the next. */

@@ -47,8 +47,8 @@ struct gpu_watch {
     bool reported, no_gpu;
     char trouble[512]; /* the last that was told */
 
-    uint32_t round;   /* number of the last that began */
-    int64_t began_ms; /* loop time of it, 0: none yet */
+    uint32_t round, ended; /* numbers of the last that began and that ended */
+    int64_t began_ms;      /* loop time of it, 0: none yet */
     int64_t opened_boot_ms;
     int64_t wait_ms; /* before the next start */
     struct ask *asks;
@@ -114,7 +114,7 @@ static void answer(struct gpu_watch *w, bool (*wanted)(struct gpu_watch *, struc
 
 static bool is_served(struct gpu_watch *w, struct ask *a)
 {
-    return (int32_t)(w->round - a->round) >= 0;
+    return (int32_t)(w->ended - a->round) >= 0;
 }
 
 static bool is_any(struct gpu_watch *w, struct ask *a)
@@ -289,6 +289,7 @@ static void end_round(struct gpu_watch *w)
     int64_t boot_ms = clock_boot_ms();
     uv_timer_stop(&w->guard);
     w->state = IDLE;
+    w->ended = w->round;
     w->wait_ms = 0;
     w->trouble[0] = '\0';
     roll_end(w->roll, boot_ms);

@@ -4,7 +4,10 @@
 #include "test.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static uv_loop_t loop;
 static uv_timer_t limit;
@@ -144,6 +147,30 @@ TEST("asked while a round runs, the answer is from the next one")
     finish();
 }
 
+static void ask_again(void *arg, const struct gpu_report *r)
+{
+    on_report(arg, r);
+    if (seen.reports == 1)
+        gpu_watch_sample_now(watch, on_answer, NULL);
+}
+
+TEST("asked from within a report, the answer is not that report")
+{
+    stage_set("name: t\ndevices: [{}]\n");
+    const struct gpu_watch_callbacks callbacks = {ask_again, on_trouble, NULL};
+    begin(&(struct gpu_watch_config){.interval_ms = 3600000, .call_timeout_ms = 5000});
+    gpu_watch_stop(watch);
+    memset(&seen, 0, sizeof seen);
+    watch = gpu_watch_start(&loop,
+                            &(struct gpu_watch_config){.library = stage_library(),
+                                                       .helper = getenv("REEVE_TEST_HELPER"),
+                                                       .interval_ms = 3600000},
+                            &callbacks, &test_err);
+    UNTIL(seen.answers);
+    CHECK_INT(seen.reports, 2);
+    finish();
+}
+
 TEST("a call about one device hangs: it is told and passed over, the others go on, it comes back")
 {
     stage_set("name: t\ndevices: [{model: h100, count: 2}]\n"
@@ -259,6 +286,45 @@ TEST("a helper that is killed is started again")
     UNTIL(seen.reports >= reports + 3 && gpu_watch_helper_pid(watch) != helper);
     CHECK_INT(seen.health[0], GPU_OK);
     finish();
+}
+
+/* Gone, or only waiting for whoever adopted it. */
+static bool is_over(int pid)
+{
+    char path[64], line[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return true;
+    char *got = fgets(line, sizeof line, f);
+    fclose(f);
+    return got && strstr(line, ") Z ");
+}
+
+TEST("the helper ends with its parent, also in the midst of a call that hangs")
+{
+    stage_set("name: t\ndevices: [{}]\nfaults: [{kind: hang, call: nvmlDeviceGetPowerUsage}]\n");
+    int ends[2], helper = 0;
+    ck_assert(pipe(ends) == 0);
+    pid_t parent = fork();
+    if (parent == 0) {
+        begin(&(struct gpu_watch_config){.call_timeout_ms = 60000});
+        while (!helper) {
+            uv_run(&loop, UV_RUN_ONCE);
+            helper = gpu_watch_helper_pid(watch);
+        }
+        ck_assert(write(ends[1], &helper, sizeof helper) == sizeof helper);
+        uv_run(&loop, UV_RUN_DEFAULT);
+        _exit(0);
+    }
+    ck_assert(read(ends[0], &helper, sizeof helper) == sizeof helper);
+    CHECK(!is_over(helper));
+    kill(parent, SIGKILL);
+    ck_assert(waitpid(parent, NULL, 0) == parent);
+    for (int i = 0; i < 1000 && !is_over(helper); i++)
+        usleep(5000);
+    CHECK(is_over(helper));
+    stage_clear();
 }
 
 TEST("wherever the helper dies, the next one goes on")

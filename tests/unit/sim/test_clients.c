@@ -123,7 +123,10 @@ TEST("a new process is found by its number, without a walk")
     CHECK_INT(look(300), 0); /* nothing new, says the kernel */
     newest(106);
     CHECK_INT(look(300), 1);
-    CHECK_INT(look(100), 1); /* within a quarter of a second nobody looks */
+    process(107, 1, 901, uuids[2]);
+    newest(107);
+    CHECK_INT(look(20), 1); /* the calls of one round look once */
+    CHECK_INT(look(50), 2);
     done();
 }
 
