@@ -48,7 +48,7 @@ static void judge_host(struct sampler *s, const struct host_sample *h)
     int64_t ours_cpu = 0, ours_memory = 0;
     if (s->host_mono_ms && dt_ms > 0)
         ours_cpu = (cpu_us - s->ours_cpu_us) * 100000 / (dt_ms * capacity);
-    if (h->capacity.memory_bytes > 0)
+    if (h->capacity.memory_bytes >= 1024)
         ours_memory = memory_bytes / 1024 * 100000 / (h->capacity.memory_bytes / 1024);
     s->ours_cpu_us = cpu_us;
     s->host_mono_ms = h->mono_ms;

@@ -192,16 +192,11 @@ class ControlPlane:
     def said(self, attempt, state=None):
         """What was reported of an attempt, in order."""
         return [
-            a
-            for r in self.reports
-            for a in r.get("attempts", [])
-            if a["id"] == attempt and state in (None, a["state"])
+            a for r in self.reports for a in r.get("attempts", []) if a["id"] == attempt and state in (None, a["state"])
         ]
 
     def wait_said(self, attempt, state, count=1, seconds=20):
-        return self.wait_for(
-            lambda: len(self.said(attempt, state)) >= count and self.said(attempt, state)[-1], seconds
-        )
+        return self.wait_for(lambda: len(self.said(attempt, state)) >= count and self.said(attempt, state)[-1], seconds)
 
     def devices(self):
         """The newest word on every device, by uuid."""

@@ -219,9 +219,7 @@ def test_a_job_runs_on_its_device_and_its_end_log_and_energy_are_told(agent_with
     agent = agent_with()
     plane.wait_hello()
     devices = one_device(plane)
-    attempt, job, _ = plane.start(
-        ["sh", "-c", "echo on $CUDA_VISIBLE_DEVICES; sleep 1.2; echo done; exit 3"], devices
-    )
+    attempt, job, _ = plane.start(["sh", "-c", "echo on $CUDA_VISIBLE_DEVICES; sleep 1.2; echo done; exit 3"], devices)
     plane.wait_said(attempt, "started")
     ended = plane.wait_said(attempt, "ended")
 
@@ -321,9 +319,7 @@ def test_a_job_that_can_never_run_ends_with_the_reason(agent_with, plane, comman
 def test_progress_and_a_growing_log_come_while_the_job_runs(agent_with, plane):
     agent_with(*NO_GPU)
     plane.wait_hello()
-    attempt, job, _ = plane.start(
-        ["sh", "-c", "for i in 1 2 3; do echo epoch $i/3; sleep 0.8; done"]
-    )
+    attempt, job, _ = plane.start(["sh", "-c", "for i in 1 2 3; do echo epoch $i/3; sleep 0.8; done"])
     plane.wait_for(lambda: plane.logs.get((job, 1), {}).get("data", b"").startswith(b"epoch 1/3\n"))
     assert not plane.said(attempt, "ended")
     plane.wait_said(attempt, "ended")

@@ -212,8 +212,13 @@ def test_errors_of_the_driver_are_pynvmls_exceptions(sim):
 
 def test_a_scenario_that_cannot_be_read_is_told_on_standard_error(sim):
     sim.play("devices: [{model: rtx-9999}]")
-    done = subprocess.run([sys.executable, "-c", "import pynvml; pynvml.nvmlInit()"], env=sim.env,
-                          capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", "import pynvml; pynvml.nvmlInit()"],
+        env=sim.env,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
     assert done.returncode != 0
     assert "model 'rtx-9999' is not in the catalogue" in done.stderr
 

@@ -58,10 +58,9 @@ TEST("every reference in the document leads somewhere")
 
 TEST("every operation has an id of its own and names the permission that it asks for")
 {
-    static const char *const permissions[] = {"none",      "token",      "submit",  "see_queue",
-                                              "jobs_read", "jobs_write", "metrics", "cost",
-                                              "operate",   "ledger",     "admin",   "node",
-                                              "enrol"};
+    static const char *const permissions[] = {
+        "none", "token",   "submit", "see_queue", "jobs_read", "jobs_write", "metrics",
+        "cost", "operate", "ledger", "admin",     "node",      "enrol"};
     auto_json json_t *doc = document();
     auto_json json_t *seen = json_object();
     const char *path, *method;
