@@ -21,10 +21,10 @@ ENDED = ("Completed", "Failed", "Cancelled")
 
 SCENARIO = """\
 devices:
-  - model: RTX 3080
-  - model: RTX 3080
-  - model: RTX 3080
-  - model: RTX 3080
+  - model: rtx-3080
+  - model: rtx-3080
+  - model: rtx-3080
+  - model: rtx-3080
 """
 
 

@@ -35,7 +35,7 @@ def test_every_row_that_names_a_unit_test_has_one():
 @pytest.fixture
 def plant(build, tmp_path):
     scenario = tmp_path / "sim.yaml"
-    scenario.write_text("devices:\n  - model: RTX 3080\n  - model: RTX 3080\n")
+    scenario.write_text("devices:\n  - model: rtx-3080\n  - model: rtx-3080\n")
     p = Plant(build, scenario, agent=["--sample", "1s"])
     p.proof = p.folder / "proof"
     p.proof.touch()
