@@ -32,9 +32,14 @@ def until(what, seconds=30, every=0.05):
 
 
 class Plant:
-    """One control plane and one agent with simulated GPUs, all files below one folder."""
+    """One control plane and one agent with simulated GPUs, all files below one folder.
 
-    def __init__(self, build, scenario=None, reeved=(), agent=(), env=None, folder=None):
+    Jobs start whatever else this machine does (it builds and tests beside us), unless GATE.
+    """
+
+    def __init__(
+        self, build, scenario=None, reeved=(), agent=(), env=None, folder=None, gate=False
+    ):
         self.build = Path(build)
         self.folder = Path(folder or tempfile.mkdtemp(prefix="reeve-plant-"))
         self.folder.chmod(0o755)
@@ -43,7 +48,8 @@ class Plant:
         self.api_port, self.agent_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.api_port}"
         self.agent_url = f"http://127.0.0.1:{self.agent_port}"
-        self.reeved_options, self.agent_options = list(reeved), list(agent)
+        self.reeved_options = [*([] if gate else ["--no-gate"]), *reeved]
+        self.agent_options = list(agent)
         self.env = dict(os.environ)
         self.env.pop("LD_PRELOAD", None)
         if scenario:

@@ -1,11 +1,13 @@
 """Dies at every point of docs/crash-points.md, one at a time, and looks that what stands there is so."""
 
 import re
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import requests
 from plant import Plant, until
 
 TOP = Path(__file__).resolve().parents[2]
@@ -146,6 +148,41 @@ def test_agent_dies_after_a_cancel_was_written_down(plant):
     check(plant, job, "Cancelled")
 
 
+def test_reeved_dies_before_the_admin_token_is_written(plant):
+    doomed = plant.start_reeved(killing("reeved.admin-token"), wait=False)
+    assert doomed.wait(30) == -9
+    plant.start_reeved()
+    assert not (plant.data / "admin.token").exists()
+    made = subprocess.run(
+        [
+            str(plant.build / "src/cli/reeve"),
+            "token",
+            "create",
+            f"--server=unix:{plant.data}/reeved.sock",
+            "admin",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    token = made.stdout.split()[-1]
+    assert plant.ask("GET", "/api/v1/whoami", token=token).json()["role"] == "admin"
+
+
+@pytest.mark.parametrize("point", [n for n, _, t in rows() if t == "helper"])
+def test_gpu_helper_dies(plant, point):
+    plant.start_reeved()
+    agent = plant.start_agent({"REEVE_FAILPOINTS": f"{point}=kill"}, wait=False)
+    job = submit(plant)
+    time.sleep(2)
+    assert agent.poll() is None
+    assert requests.get(plant.agent_url + "/status", timeout=5).status_code == 200
+    agent.terminate()
+    agent.wait()
+    plant.start_agent()
+    check(plant, job)
+
+
 def first_attempt_over(plant, job):
     attempts = plant.job(job)["attempts"]
     return attempts and attempts[0]["state"] in ("Ended", "Lost")
@@ -170,4 +207,4 @@ def test_shim_dies(plant, point, test):
     elif test == "shim":
         assert outcomes[-1] == "completed" and outcomes[0] in ("lost", "refused")
     elif test == "fails":
-        assert outcomes == ["not-started"]
+        assert outcomes == ["signalled"]
