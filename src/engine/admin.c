@@ -65,11 +65,11 @@ int command_token_create(struct engine *g, struct command *c, struct err *e)
 
 int command_token_revoke(struct engine *g, struct command *c, struct err *e)
 {
-    /* The door looked the token up, so its hash, holder and label come with the command. */
-    if (c->id <= 0 || c->id >= g->next_token)
+    struct token_holder holder;
+    if (!tokens_find_id(g->tokens, TOKEN_API, c->id, &c->hash, &holder))
         return err_set(e, ERR_NOT_FOUND, "there is no token %lld", (long long)c->id);
     struct event ev = {.kind = EVENT_ID_TOKEN_REVOKED, .subject = c->id, .actor = c->actor};
-    ev.TOKEN_REVOKED.principal = c->principal;
+    ev.TOKEN_REVOKED.principal = holder.holder;
     engine_event(g, &ev);
     struct token_row row = {.id = c->id};
     batch_delete(engine_batch(g), TABLE_ID_TOKEN, &row);

@@ -136,6 +136,24 @@ bool tokens_find(struct tokens *t, const struct digest *hash, int64_t now_ms,
     return good;
 }
 
+bool tokens_find_id(struct tokens *t, enum token_kind kind, int64_t id, struct digest *ret_hash,
+                    struct token_holder *ret)
+{
+    const struct entry *found = NULL;
+    pthread_rwlock_rdlock(&t->lock);
+    for (size_t i = 0; i < t->slot_count && !found; i++) {
+        found = t->slots[i];
+        while (found && (found->holder.kind != kind || found->holder.id != id))
+            found = found->next;
+    }
+    if (found) {
+        *ret_hash = found->hash;
+        *ret = found->holder;
+    }
+    pthread_rwlock_unlock(&t->lock);
+    return found != NULL;
+}
+
 char *token_make(struct digest *ret_hash)
 {
     unsigned char bits[32];

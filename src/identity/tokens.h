@@ -38,6 +38,10 @@ void tokens_remove_holder(struct tokens *t, enum token_kind kind, int64_t holder
 bool tokens_find(struct tokens *t, const struct digest *hash, int64_t now_ms,
                  struct token_holder *ret);
 
+/* The token of this kind and id, expired or not. Goes through all of them. */
+bool tokens_find_id(struct tokens *t, enum token_kind kind, int64_t id, struct digest *ret_hash,
+                    struct token_holder *ret);
+
 /* A new token as text ("rv_" and 64 hex digits) and its hash. The caller frees it. */
 char *token_make(struct digest *ret_hash);
 /* The hash of what somebody shows as a token; any text. */

@@ -77,6 +77,22 @@ TEST("removing a holder removes all of its tokens of that kind, and nobody else'
     tokens_free(t);
 }
 
+TEST("a token is found by its number, of its own kind only, also when its time is over")
+{
+    struct tokens *t = tokens_new();
+    struct digest hash = token_hash("a"), found;
+    struct token_holder holder;
+    put(t, "a", TOKEN_API, 7, 3, 1);
+    put(t, "b", TOKEN_NODE, 8, 4, 0);
+
+    CHECK(tokens_find_id(t, TOKEN_API, 7, &found, &holder));
+    CHECK(digest_equal(&found, &hash));
+    CHECK_INT(holder.holder, 3);
+    CHECK(!tokens_find_id(t, TOKEN_API, 8, &found, &holder));
+    CHECK(!tokens_find_id(t, TOKEN_NODE, 7, &found, &holder));
+    tokens_free(t);
+}
+
 TEST("a thousand tokens are all found, and putting one again changes its holder")
 {
     struct tokens *t = tokens_new();
