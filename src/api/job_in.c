@@ -12,9 +12,6 @@ enum {
     PATH_BYTES_MOST = 1024,
     PATTERN_BYTES_MOST = 128,
     KEY_BYTES_MOST = 128,
-    MIB_MOST = (1 << 26) - 1, /* what the queue's keys have room for: 64 TiB */
-    CPU_MILLI_MOST = 1024000,
-    SECONDS_MOST = 315360000, /* ten years */
 };
 
 struct job_in {
@@ -81,7 +78,7 @@ int job_in_duration(const json_t *value, const char *name, int64_t *ret_ms, stru
 {
     char why[64];
     int64_t ms = 0;
-    if (json_is_integer(value) && json_integer_value(value) <= SECONDS_MOST)
+    if (json_is_integer(value) && json_integer_value(value) <= JOB_SECONDS_MOST)
         ms = json_integer_value(value) * 1000;
     else if (json_is_string(value)) {
         if (text_to_duration_ms(json_string_value(value), "", &ms, NULL) < 0 || ms % 1000)
@@ -90,11 +87,11 @@ int job_in_duration(const json_t *value, const char *name, int64_t *ret_ms, stru
         return invalid(e, name, "must be whole seconds or a duration such as 2h");
     else
         ms = INT64_MAX;
-    if (ms >= 1000 && ms / 1000 <= SECONDS_MOST) {
+    if (ms >= 1000 && ms / 1000 <= JOB_SECONDS_MOST) {
         *ret_ms = ms;
         return 0;
     }
-    snprintf(why, sizeof why, "must be between 1 and %d seconds", SECONDS_MOST);
+    snprintf(why, sizeof why, "must be between 1 and %d seconds", JOB_SECONDS_MOST);
     return invalid(e, name, why);
 }
 
@@ -115,11 +112,11 @@ int job_in_mib(const json_t *value, const char *name, int64_t *ret, struct err *
     } else {
         return invalid(e, name, "must be whole MiB or a size such as 8GiB");
     }
-    if (mib >= 1 && mib <= MIB_MOST) {
+    if (mib >= 1 && mib <= JOB_MIB_MOST) {
         *ret = mib;
         return 0;
     }
-    snprintf(why, sizeof why, "must be between 1 and %d MiB", MIB_MOST);
+    snprintf(why, sizeof why, "must be between 1 and %d MiB", JOB_MIB_MOST);
     return invalid(e, name, why);
 }
 
@@ -135,12 +132,12 @@ static int read_cpu(const json_t *value, int64_t *ret, struct err *e)
         if (len < 2 || text[len - 1] != 'm')
             return invalid(e, "cpu", "must be cores, or text such as 500m");
         text[len - 1] = '\0';
-        if (text_to_int(text, 1, CPU_MILLI_MOST, "", &number, NULL) == 0)
+        if (text_to_int(text, 1, JOB_CPU_MILLI_MOST, "", &number, NULL) == 0)
             milli = (double)number;
     } else {
         return invalid(e, "cpu", "must be cores, or text such as 500m");
     }
-    if (milli < 1 || milli > CPU_MILLI_MOST)
+    if (milli < 1 || milli > JOB_CPU_MILLI_MOST)
         return invalid(e, "cpu", "must be between 0.001 and 1024 cores");
     *ret = (int64_t)milli;
     return 0;

@@ -39,18 +39,20 @@ static int check_submission(const struct submission *s, size_t index, struct err
         int64_t value, least, most;
     } fields[] = {
         {"gpus", s->gpus, 0, JOB_GPUS_MOST},
-        {"gpu_memory", s->gpu_memory_mib, 0, 1 << 24},
-        {"cpu", s->cpu_milli, 0, 1000000},
-        {"memory", s->memory_mib, 1, (1 << 26) - 1},
-        {"time_limit", s->time_limit_ms, 0, INT64_C(365) * 86400000},
+        {"gpu_memory", s->gpu_memory_mib, 0, JOB_MIB_MOST},
+        {"cpu", s->cpu_milli, 0, JOB_CPU_MILLI_MOST},
+        {"memory", s->memory_mib, 1, JOB_MIB_MOST},
+        {"time_limit", s->time_limit_ms, 0, INT64_C(1000) * JOB_SECONDS_MOST},
         {"retries", s->retries, 0, JOB_RETRIES_MOST},
     };
-    for (size_t i = 0; i < COUNT_OF(fields); i++)
-        if (fields[i].value < fields[i].least || fields[i].value > fields[i].most)
-            return err_set(e, ERR_INVALID,
-                           "job %zu: field '%s' is %lld, but must be between %lld and %lld",
-                           index + 1, fields[i].name, (long long)fields[i].value,
-                           (long long)fields[i].least, (long long)fields[i].most);
+    for (size_t i = 0; i < COUNT_OF(fields); i++) {
+        if (fields[i].value >= fields[i].least && fields[i].value <= fields[i].most)
+            continue;
+        err_set(e, ERR_INVALID, "job %zu: field '%s' is %lld, but must be between %lld and %lld",
+                index + 1, fields[i].name, (long long)fields[i].value, (long long)fields[i].least,
+                (long long)fields[i].most);
+        return err_blame(e, "%s", fields[i].name);
+    }
     return 0;
 }
 

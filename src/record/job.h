@@ -66,6 +66,9 @@ enum {
     JOB_ARGS_MOST = 1024,
     JOB_ENV_MOST = 512,
     JOB_LABELS_MOST = 64,
+    JOB_MIB_MOST = (1 << 26) - 1, /* what the queue's keys have room for: 64 TiB */
+    JOB_CPU_MILLI_MOST = 1024000,
+    JOB_SECONDS_MOST = 315360000, /* ten years */
     JOB_DEFAULT_MEMORY_MIB = 16384,
     JOB_DEFAULT_RETRIES = 1,
 };
