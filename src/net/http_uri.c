@@ -127,15 +127,24 @@ char *http_target_path(char *target)
     return target;
 }
 
-/* Length of the name in a Host header, without port, brackets and the root's dot. */
+/* Nothing, or a colon and perhaps a number. */
+static bool is_port(const char *s)
+{
+    return !*s || (*s == ':' && !s[1 + strspn(s + 1, "0123456789")]);
+}
+
+/* Length of the name in a Host header, without port, brackets and the root's dot; 0: it is none. */
 static size_t host_name(const char **host)
 {
     size_t len;
     if (**host == '[') {
         ++*host;
-        return strcspn(*host, "]");
+        len = strcspn(*host, "]");
+        return (*host)[len] && is_port(*host + len + 1) ? len : 0;
     }
     len = strcspn(*host, ":");
+    if (!is_port(*host + len))
+        return 0;
     return len > 1 && (*host)[len - 1] == '.' ? len - 1 : len;
 }
 

@@ -132,6 +132,9 @@ TEST("hosts that no name server can bend are local")
     CHECK(http_host_is_local("[fe80::1]"));
     CHECK(!http_host_is_local(""));
     CHECK(!http_host_is_local(":80"));
+    CHECK(!http_host_is_local("[::1"));
+    CHECK(!http_host_is_local("[::1]evil.example"));
+    CHECK(!http_host_is_local("127.0.0.1:80@evil.example"));
     CHECK(!http_host_is_local("[]"));
     CHECK(!http_host_is_local("[evil.example.org]"));
     CHECK(!http_host_is_local("evil.example.org"));
