@@ -42,9 +42,9 @@ const char *client_where(const struct client *c)
     return c->where;
 }
 
-bool client_has_token(const struct client *c)
+bool client_was_answered(const struct client *c)
 {
-    return c->authorization != NULL;
+    return c->reply.status != 0;
 }
 
 static void use_socket(struct client *c, const char *path)
@@ -186,9 +186,14 @@ static int call(struct client *c, const struct request *r, struct err *e)
         .on_data = r->on_data,
     };
     c->reply = (struct http_reply){0};
-    if (http_sync_send(c->http, &hc, r->arg, &c->reply, e) < 0)
-        return c->reply.status ? -1 : err_wrap(e, "could not reach reeved at %s", c->where);
-    return 0;
+    if (http_sync_send(c->http, &hc, r->arg, &c->reply, e) == 0)
+        return 0;
+    if (c->reply.status)
+        return -1;
+    if (c->socket && e->code == ERR_UNAVAILABLE && !place_socket_answers(c->socket))
+        return err_set(e, ERR_UNAVAILABLE, "could not reach reeved: nobody answers at %s",
+                       c->where);
+    return err_wrap(e, "could not reach reeved");
 }
 
 static int call_checked(struct client *c, const struct request *r, struct err *e)

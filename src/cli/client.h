@@ -22,7 +22,8 @@ void client_close(struct client *c);
 
 /* "unix socket /var/lib/reeve/reeved.sock" or the URL. */
 const char *client_where(const struct client *c);
-bool client_has_token(const struct client *c);
+/* False when the last call got no answer at all. */
+bool client_was_answered(const struct client *c);
 
 /* All paths begin with "/". Every failure is an error with the server's own sentence in it. */
 

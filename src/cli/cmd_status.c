@@ -116,7 +116,7 @@ static void add_time(const json_t *time, struct text *out)
         text_addf(out, "  %-20s ", parts[i].title);
         figure_bar(out, share, 26, true);
         text_addf(out, " %5.1f %%  ", share);
-        figure_span(out, (int64_t)(view_number(time, parts[i].key, 0) / 1000));
+        figure_span(out, view_int(time, parts[i].key, 0) / 1000);
         text_add_char(out, '\n');
     }
 }

@@ -174,8 +174,10 @@ static const struct view submitted_view = {
 };
 static const struct view job_view = {.name_key = "id", .one = true};
 
-static void tell_submitted(struct cli *c, const json_t *job)
+static void tell_submitted(const json_t *job)
 {
+    size_t i;
+    json_t *warning;
     auto_text struct text name = {0};
     text_add_printable(&name, view_text(job, "name"));
     int64_t position = view_int(job, "position", 0), id = view_int(job, "id", 0);
@@ -187,7 +189,12 @@ static void tell_submitted(struct cli *c, const json_t *job)
         printf(", %s", view_text(job, "state"));
     putchar('\n');
     fflush(stdout);
-    (void)c;
+    json_array_foreach(json_object_get(job, "warnings"), i, warning)
+    {
+        text_clear(&name);
+        text_add_printable(&name, json_string_value(warning) ? json_string_value(warning) : "");
+        fprintf(stderr, "reeve: warning: %s\n", text_get(&name));
+    }
 }
 
 static int submit(struct cli *c, struct client *client, json_t *jobs, bool quiet, json_t **ret_ids,
@@ -199,7 +206,7 @@ static int submit(struct cli *c, struct client *client, json_t *jobs, bool quiet
             return -1;
         json_array_append_new(ids, json_integer(view_int(answer, "id", 0)));
         if (!quiet && c->format <= OUTPUT_WIDE)
-            tell_submitted(c, answer);
+            tell_submitted(answer);
         else if (!quiet)
             view_print(c, &job_view, answer);
     } else {

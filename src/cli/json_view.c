@@ -31,7 +31,9 @@ int64_t view_int(const json_t *object, const char *path, int64_t fallback)
     const json_t *value = view_get(object, path);
     if (json_is_integer(value))
         return json_integer_value(value);
-    return json_is_real(value) ? (int64_t)json_real_value(value) : fallback;
+    if (!json_is_real(value) || json_real_value(value) < -9e18 || json_real_value(value) > 9e18)
+        return fallback;
+    return (int64_t)json_real_value(value);
 }
 
 double view_number(const json_t *object, const char *path, double fallback)

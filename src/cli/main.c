@@ -56,6 +56,8 @@ static const char *next_step(const struct cli *c, const struct err *e)
         return "give a token by REEVE_TOKEN or --token-file FILE; an admin makes one with 'reeve "
                "token create USER'";
     case ERR_DENIED:
+        if (c->client && !client_was_answered(c->client))
+            return "trust its certificate by --tls-ca FILE or REEVE_TLS_CA";
         return c->client ? "'reeve whoami' says what this token may do" : NULL;
     case ERR_EXHAUSTED:
         return c->client ? "try again a little later; 'reeve status' shows how busy it is" : NULL;

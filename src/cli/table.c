@@ -122,6 +122,7 @@ static void cell_plain(struct text *out, const json_t *value)
 static void cell_value(struct text *out, const struct column *c, const json_t *item,
                        const json_t *value, int64_t now_ms)
 {
+    int64_t number;
     switch (c->kind) {
     case CELL_YES:
         text_add(out, json_is_true(value) ? "yes" : "");
@@ -138,7 +139,8 @@ static void cell_value(struct text *out, const struct column *c, const json_t *i
         figure_span(out, view_int(item, c->key, 0));
         break;
     case CELL_SECONDS:
-        figure_span(out, view_int(item, c->key, 0) * 1000);
+        number = view_int(item, c->key, 0);
+        figure_span(out, number < INT64_MAX / 1000 && number > 0 ? number * 1000 : 0);
         break;
     case CELL_MONEY:
         figure_money(out, view_int(item, c->key, 0),

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cli/json_view.h"
 #include "cli/place.h"
+#include "cli/width.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -325,12 +326,30 @@ char *up_address(const struct up *u, bool of_agent)
     return mem_strdup(asked ? asked : "");
 }
 
+/* "2 NVIDIA A100, 1 Tesla T4". Devices that are not there any more stay known, and are left out. */
 void up_describe_gpus(struct up *u, struct text *out)
 {
-    auto_json json_t *devices = NULL;
-    size_t count = 0;
-    if (client_get(u->client, "/api/v1/devices?limit=1000", &devices, NULL) == 0)
-        count = json_array_size(view_items(devices));
-    const char *model = view_text(json_array_get(view_items(devices), 0), "model");
-    text_addf(out, "%zu%s%s%s", count, u->simulated ? " simulated" : "", *model ? " " : "", model);
+    auto_json json_t *devices = NULL, *counts = json_object();
+    size_t i;
+    json_t *device, *count;
+    const char *model, *comma = "";
+    if (client_get(u->client, "/api/v1/devices?limit=1000", &devices, NULL) < 0)
+        return;
+    json_array_foreach(view_items(devices), i, device)
+    {
+        model = view_text(device, "model");
+        if (strcmp(view_text(device, "state"), "unknown") != 0)
+            json_object_set_new(
+                counts, model,
+                json_integer(json_integer_value(json_object_get(counts, model)) + 1));
+    }
+    json_object_foreach(counts, model, count)
+    {
+        text_addf(out, "%s%lld%s ", comma, (long long)json_integer_value(count),
+                  u->simulated ? " simulated" : "");
+        text_add_printable(out, model);
+        comma = ", ";
+    }
+    if (!out->len)
+        text_add(out, "none");
 }
