@@ -57,7 +57,7 @@ int apply_epoch(struct core *c, const struct event *ev, struct err *e)
     for (uint32_t i = 1; i < f->shapes.view.count; i++)
         if (((const struct shape *)table_row(&f->shapes.view, i))->ready)
             ((struct shape *)table_edit(&f->shapes, i))->reserved_node = 0;
-    queue_wake_all(c);
+    queue_wake_all(c->fleet);
     return 0;
 }
 
@@ -79,7 +79,7 @@ int apply_policy(struct core *c, const struct event *ev, struct err *e)
     };
     snprintf(p->currency, sizeof p->currency, "%.7s", ev->POLICY_SET.currency);
     put_policy(c);
-    queue_wake_all(c);
+    queue_wake_all(c->fleet);
     return 0;
 }
 
@@ -181,7 +181,7 @@ int apply_node(struct core *c, const struct event *ev, struct err *e)
     if (n->state != before)
         n->since_ms = ev->time_ms;
     put_node(c, n->id);
-    queue_wake_all(c);
+    queue_wake_all(c->fleet);
     return 0;
 }
 
@@ -257,6 +257,6 @@ int apply_device(struct core *c, const struct event *ev, struct err *e)
     }
     put_device(c, d->id);
     put_device_time(c, d);
-    queue_wake_node(c, d->node);
+    queue_wake_node(c->fleet, d->node);
     return 0;
 }

@@ -35,7 +35,7 @@ uint32_t job_insert(struct core *c, const struct job *job)
     if (job->id >= f->view.next_job)
         f->view.next_job = job->id + 1;
     if (job->state == JOB_QUEUED)
-        queue_enter(c, row);
+        queue_enter(c->fleet, row);
     else
         tree_put(&f->view.running, &f->tree_nodes, (struct tree_key){0, (uint64_t)job->id}, row);
     return row;
@@ -47,7 +47,7 @@ static void job_remove(struct core *c, uint32_t row)
     const struct job *j = table_row(&f->jobs.view, row);
     struct tree_key id = {0, (uint64_t)j->id}, owner = {j->principal, (uint64_t)j->id};
     if (j->state == JOB_QUEUED)
-        queue_leave(c, row);
+        queue_leave(c->fleet, row);
     else
         tree_remove(&f->view.running, &f->tree_nodes, id);
     j = table_row(&f->jobs.view, row);
@@ -231,7 +231,7 @@ int apply_attempt_decided(struct core *c, const struct event *ev, struct err *e)
     if (check_decision(c, ev, e) < 0 || find_job(c, ev, &row, e) < 0)
         return -1;
 
-    queue_leave(c, row);
+    queue_leave(c->fleet, row);
     uint32_t attempt_row = table_add(&f->attempts);
     struct job *j = table_edit(&f->jobs, row);
     struct node *n = table_edit(&f->nodes, (uint32_t)ev->ATTEMPT_DECIDED.node);
@@ -393,11 +393,11 @@ int apply_attempt_over(struct core *c, const struct event *ev, struct err *e)
         j->state = JOB_QUEUED;
         j->since_ms = ev->time_ms;
         tree_remove(&f->view.running, &f->tree_nodes, (struct tree_key){0, (uint64_t)j->id});
-        queue_enter(c, row);
+        queue_enter(c->fleet, row);
         put_job_state(c, table_row(&f->jobs.view, row));
     } else {
         end_job(c, row, next, ev);
     }
-    queue_wake_node(c, a.node);
+    queue_wake_node(c->fleet, a.node);
     return 0;
 }

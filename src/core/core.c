@@ -36,6 +36,18 @@ void core_plan(struct core *c, int64_t now_ms, struct event *ret)
     hex_write(ret->PLANNED.digest, c->plan.digest.bytes, DIGEST_SIZE);
 }
 
+/* What the plan found out about shapes: they sleep until something changes for them. */
+static void take_news(struct core *c, const struct plan *p)
+{
+    for (size_t i = 0; i < p->news_count; i++) {
+        struct shape *s = table_edit(&c->fleet->shapes, p->news[i].shape);
+        c->fleet->view.awake -= s->awake;
+        s->awake = 0;
+        s->reason = p->news[i].reason;
+        s->reserved_node = p->news[i].reserved_node;
+    }
+}
+
 static int apply_planned(struct core *c, const struct event *ev, struct err *e)
 {
     char digest[DIGEST_HEX];
@@ -46,7 +58,7 @@ static int apply_planned(struct core *c, const struct event *ev, struct err *e)
     if (strcmp(digest, ev->PLANNED.digest) != 0)
         return err_set(e, ERR_CONFLICT, "the plan of ledger row %lld decides otherwise now",
                        (long long)ev->seq);
-    queue_take_news(c, &c->plan);
+    take_news(c, &c->plan);
     return 0;
 }
 

@@ -6,7 +6,7 @@
 #define CORE_CORE_H
 
 #include "core/fleet/fleet.h"
-#include "core/queue/plan.h"
+#include "core/plan.h"
 #include "record/batch.h"
 #include "record/event.h"
 

@@ -3,18 +3,10 @@
 #define CORE_INTERNAL_H
 
 #include "core/core.h"
+#include "core/queue/queue.h"
 
 /* The live view, sure to see every row. */
 const struct fleet_view *core_view(struct core *c);
-
-/* queue.c: a job begins or ceases to wait; shapes are woken. */
-void queue_enter(struct core *c, uint32_t row);
-void queue_leave(struct core *c, uint32_t row);
-void queue_wake_all(struct core *c);
-/* Room appeared on this node. */
-void queue_wake_node(struct core *c, int64_t node);
-/* What a plan found out. */
-void queue_take_news(struct core *c, const struct plan *p);
 
 /* apply_job.c */
 int apply_job_submitted(struct core *c, const struct event *ev, struct err *e);

@@ -63,6 +63,33 @@ static const struct attempt *open_attempt(struct engine *g, int64_t job, int64_t
     return a && a->n == n ? a : NULL;
 }
 
+/* What a runner needs of an open attempt; ID and NAME are where its names go. */
+static struct runner_attempt describe(struct engine *g, const struct attempt *a,
+                                      char id[ATTEMPT_ID_SIZE], char name[ATTEMPT_NAME_SIZE])
+{
+    const struct fleet_view *v = view(g);
+    const struct job *j = fleet_job(v, a->job);
+    struct runner_attempt r = {
+        .epoch = v->epoch,
+        .job = a->job,
+        .n = a->n,
+        .id = id,
+        .name = name,
+        .user = fleet_principal(v, j->principal)->name,
+        .boot_id = a->boot_id,
+        .data_id = a->data_id,
+        .gpu_memory_mib = j->gpu_memory_mib,
+        .cpu_milli = j->cpu_milli,
+        .memory_mib = j->memory_mib,
+        .time_limit_ms = (int64_t)j->time_limit_s * 1000,
+    };
+    attempt_id(id, v->incarnation, a->job, a->n);
+    attempt_name(name, v->site, a->job, a->n);
+    for (uint32_t p = a->first_part; p != NO_ROW; p = fleet_part_at(v, p)->next)
+        r.devices[r.device_count++] = fleet_device(v, fleet_part_at(v, p)->device)->uuid;
+    return r;
+}
+
 static void send_start(struct engine *g, int64_t job, int64_t n, const char *name, const char *spec)
 {
     const struct attempt *a = open_attempt(g, job, n);
@@ -71,8 +98,11 @@ static void send_start(struct engine *g, int64_t job, int64_t n, const char *nam
     if (FAILPOINT("engine.before_send_start"))
         return;
     struct text line = {0};
-    struct runner_start s = {view(g), fleet_job(view(g), job), a, name, spec};
-    runner_agent.start(&s, &line);
+    char id[ATTEMPT_ID_SIZE], outside[ATTEMPT_NAME_SIZE];
+    struct runner_attempt r = describe(g, a, id, outside);
+    r.job_name = name;
+    r.spec = spec;
+    runner_agent.start(&r, &line);
     g->send(g->send_arg, a->node, text_take(&line));
 }
 
@@ -134,7 +164,9 @@ void schedule_send_cancel(struct engine *g, int64_t job, int64_t n)
     if (!a || !g->send || !g->nodes[a->node].linked)
         return;
     struct text line = {0};
-    runner_agent.cancel(view(g), fleet_job(view(g), job), a, &line);
+    char id[ATTEMPT_ID_SIZE], outside[ATTEMPT_NAME_SIZE];
+    struct runner_attempt r = describe(g, a, id, outside);
+    runner_agent.cancel(&r, &line);
     g->send(g->send_arg, a->node, text_take(&line));
 }
 

@@ -37,9 +37,7 @@ class Plant:
     Jobs start whatever else this machine does (it builds and tests beside us), unless GATE.
     """
 
-    def __init__(
-        self, build, scenario=None, reeved=(), agent=(), env=None, folder=None, gate=False
-    ):
+    def __init__(self, build, scenario=None, reeved=(), agent=(), env=None, folder=None, gate=False):
         self.build = Path(build)
         self.folder = Path(folder or tempfile.mkdtemp(prefix="reeve-plant-"))
         self.folder.chmod(0o755)

@@ -188,9 +188,7 @@ def first_attempt_over(plant, job):
     return attempts and attempts[0]["state"] in ("Ended", "Lost")
 
 
-@pytest.mark.parametrize(
-    "point, test", [(n, t) for n, who, t in rows() if t in ("shim", "exits", "fails")]
-)
+@pytest.mark.parametrize("point, test", [(n, t) for n, who, t in rows() if t in ("shim", "exits", "fails")])
 def test_shim_dies(plant, point, test):
     plant.start_reeved()
     plant.start_agent(killing(point))

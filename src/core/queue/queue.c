@@ -1,5 +1,5 @@
 /* Who waits, grouped by shape: entering, leaving, and waking what may start. */
-#include "core/internal.h"
+#include "core/queue/queue.h"
 
 #include <assert.h>
 
@@ -15,9 +15,8 @@ static struct tree_key shape_key(const struct job *j)
     };
 }
 
-static uint32_t shape_of(struct core *c, const struct job *j)
+static uint32_t shape_of(struct fleet *f, const struct job *j)
 {
-    struct fleet *f = c->fleet;
     struct tree_key key = shape_key(j);
     uint32_t row = tree_find(&f->view.shape_keys, &f->tree_nodes.view, key);
     if (row != NO_ROW)
@@ -38,19 +37,17 @@ static uint32_t shape_of(struct core *c, const struct job *j)
     return row;
 }
 
-void queue_enter(struct core *c, uint32_t row)
+void queue_enter(struct fleet *f, uint32_t row)
 {
-    struct fleet *f = c->fleet;
     struct job *j = table_edit(&f->jobs, row);
-    j->shape = shape_of(c, j);
+    j->shape = shape_of(f, j);
     ((struct shape *)table_edit(&f->shapes, j->shape))->ready++;
     tree_put(&f->view.waiting, &f->tree_nodes, (struct tree_key){0, j->place}, row);
     tree_put(&f->view.by_shape, &f->tree_nodes, (struct tree_key){j->shape, j->place}, row);
 }
 
-void queue_leave(struct core *c, uint32_t row)
+void queue_leave(struct fleet *f, uint32_t row)
 {
-    struct fleet *f = c->fleet;
     struct job *j = table_edit(&f->jobs, row);
     tree_remove(&f->view.waiting, &f->tree_nodes, (struct tree_key){0, j->place});
     tree_remove(&f->view.by_shape, &f->tree_nodes, (struct tree_key){j->shape, j->place});
@@ -65,41 +62,30 @@ void queue_leave(struct core *c, uint32_t row)
     j->shape = 0;
     /* What was put aside for it is free for those behind. */
     if (reserved)
-        queue_wake_all(c);
+        queue_wake_all(f);
 }
 
-static void wake(struct core *c, uint32_t row)
+static void wake(struct fleet *f, uint32_t row)
 {
-    const struct shape *s = table_row(&c->fleet->shapes.view, row);
+    const struct shape *s = table_row(&f->shapes.view, row);
     if (s->ready && !s->awake) {
-        ((struct shape *)table_edit(&c->fleet->shapes, row))->awake = 1;
-        c->fleet->view.awake++;
+        ((struct shape *)table_edit(&f->shapes, row))->awake = 1;
+        f->view.awake++;
     }
 }
 
-void queue_wake_all(struct core *c)
+void queue_wake_all(struct fleet *f)
 {
-    for (uint32_t i = 1; i < c->fleet->shapes.view.count; i++)
-        wake(c, i);
+    for (uint32_t i = 1; i < f->shapes.view.count; i++)
+        wake(f, i);
 }
 
-void queue_wake_node(struct core *c, int64_t node)
+void queue_wake_node(struct fleet *f, int64_t node)
 {
-    const struct node *n = fleet_node(core_view(c), node);
-    for (uint32_t i = 1; i < c->fleet->shapes.view.count; i++) {
-        const struct shape *s = table_row(&c->fleet->shapes.view, i);
+    const struct node *n = table_row(&f->nodes.view, (uint32_t)node);
+    for (uint32_t i = 1; i < f->shapes.view.count; i++) {
+        const struct shape *s = table_row(&f->shapes.view, i);
         if (s->gpus <= n->devices && s->cpu_milli <= n->cpu_milli)
-            wake(c, i);
-    }
-}
-
-void queue_take_news(struct core *c, const struct plan *p)
-{
-    for (size_t i = 0; i < p->news_count; i++) {
-        struct shape *s = table_edit(&c->fleet->shapes, p->news[i].shape);
-        c->fleet->view.awake -= s->awake;
-        s->awake = 0;
-        s->reason = p->news[i].reason;
-        s->reserved_node = p->news[i].reserved_node;
+            wake(f, i);
     }
 }

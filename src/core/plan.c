@@ -1,4 +1,4 @@
-#include "core/queue/plan.h"
+#include "core/plan.h"
 
 #include "base/mem.h"
 

@@ -2,8 +2,8 @@
  * What should start now: a function of the view and the time, and of nothing else. Strict order of
  * the queue; a job that must wait holds back those behind it only from what it will need itself.
  */
-#ifndef CORE_QUEUE_PLAN_H
-#define CORE_QUEUE_PLAN_H
+#ifndef CORE_PLAN_H
+#define CORE_PLAN_H
 
 #include "core/place/place.h"
 

@@ -1,0 +1,19 @@
+/*
+ * Who waits, in order, grouped by shape. First in, first out: a job's place is the ledger number of
+ * its submission. Changed only while core applies an event.
+ */
+#ifndef CORE_QUEUE_QUEUE_H
+#define CORE_QUEUE_QUEUE_H
+
+#include "core/fleet/fleet.h"
+
+/* The job in this row begins to wait at its place, or ceases to. */
+void queue_enter(struct fleet *f, uint32_t row);
+void queue_leave(struct fleet *f, uint32_t row);
+
+/* Something changed that any waiting job may profit from; or only those that this node can serve.
+ */
+void queue_wake_all(struct fleet *f);
+void queue_wake_node(struct fleet *f, int64_t node);
+
+#endif
