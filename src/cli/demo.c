@@ -13,8 +13,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 enum {
     LOOK_MS = 200,
@@ -105,6 +107,45 @@ static int prepare_work(const char *work, struct err *e)
     return 0;
 }
 
+/* The shim's folder when the process is one of an earlier demo's, whose agent had FOLDER. */
+static bool is_leftover(const char *pid, const char *folder)
+{
+    char path[64], line[4096] = "";
+    snprintf(path, sizeof path, "/proc/%.16s/cmdline", pid);
+    auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, line, sizeof line - 1) : -1;
+    for (const char *word = line; len > 0 && word < line + len; word += strlen(word) + 1)
+        if (strcmp(word, "--shim") == 0)
+            return text_starts_with(word + strlen(word) + 1, folder);
+    return false;
+}
+
+/* How many shims of an earlier demo run; each is asked to end, which ends its job. */
+static int end_leftovers(const char *folder)
+{
+    int found = 0;
+    DIR *proc = opendir("/proc");
+    for (struct dirent *entry; proc && (entry = readdir(proc));) {
+        int64_t pid;
+        if (text_to_int(entry->d_name, 2, INT32_MAX, "", &pid, NULL) < 0 ||
+            !is_leftover(entry->d_name, folder))
+            continue;
+        kill((pid_t)pid, SIGTERM);
+        found++;
+    }
+    if (proc)
+        closedir(proc);
+    return found;
+}
+
+/* A demo that was killed left its jobs running, and nobody is there to end them. */
+static void end_earlier_demo(const char *agent_data)
+{
+    struct timespec pause = {0, 50000000};
+    for (int i = 0; i < 100 && end_leftovers(agent_data); i++)
+        nanosleep(&pause, NULL);
+}
+
 int demo_prepare(struct up *u, struct err *e)
 {
     if (up_data_folder(u->o, &u->data, e) < 0)
@@ -113,13 +154,12 @@ int demo_prepare(struct up *u, struct err *e)
     auto_free char *work = work_folder(u);
     if (place_socket_answers(socket))
         return err_set(e, ERR_CONFLICT, "a demo runs already with '%s'", u->data);
+    u->agent_data = mem_printf("%s/agent", text_starts_with(work, u->data) ? u->data : work);
+    end_earlier_demo(u->agent_data);
     if (file_remove_tree(u->data, e) < 0 || file_make_folder(u->data, 0711, e) < 0 ||
         chmod(u->data, 0711) < 0 || prepare_work(work, e) < 0)
         return e->code ? -1 : err_sys(e, errno, "folder '%s'", u->data);
     u->log_folder = mem_printf("%s/messages", u->data);
-    if (!text_starts_with(work, u->data))
-        u->agent_data =
-            mem_printf("%s/agent", work); /* results and progress are written below it */
     u->shared_uid = u->shared_uid || geteuid() != 0;
     return 0;
 }

@@ -151,8 +151,10 @@ static int start_reeved(struct up *u, struct err *e)
     add_option(&w, "--tls-key", u->o->tls_key);
     add_option(&w, "--config", u->o->config);
     add_option(&w, "--template-dir", u->o->template_dir);
-    if (u->o->demo)
-        add_option(&w, "--sample", "1s"); /* there is somebody looking */
+    if (u->o->demo) {
+        add_option(&w, "--sample", "1s");    /* there is somebody looking */
+        add_option(&w, "--gate-cpu", "100"); /* and other work beside it is no reason to wait */
+    }
     if (u->o->insecure)
         add_word(&w, "--insecure");
     return start_child(u, "reeved", &w, NULL, &u->reeved, e);
