@@ -203,7 +203,7 @@ int call_query_bool(struct call *c, const char *name, bool *ret, struct err *e)
 int call_param_id(struct call *c, unsigned index, const char *what, int64_t *ret, struct err *e)
 {
     struct err ignored;
-    if (text_to_int(c->param[index], 1, INT64_C(1) << 53, what, ret, &ignored) == 0)
+    if (text_to_int(c->param[index], 1, (INT64_C(1) << 53) - 1, what, ret, &ignored) == 0)
         return 0;
     return err_set(e, ERR_NOT_FOUND, "there is no %s '%.64s'", what, c->param[index]);
 }

@@ -77,16 +77,15 @@ static int refuse_planned(const json_t *object, struct err *e)
 int job_in_duration(const json_t *value, const char *name, int64_t *ret_ms, struct err *e)
 {
     char why[64];
-    int64_t ms = 0;
-    if (json_is_integer(value) && json_integer_value(value) <= JOB_SECONDS_MOST)
-        ms = json_integer_value(value) * 1000;
-    else if (json_is_string(value)) {
+    int64_t ms = 0, seconds;
+    if (json_is_string(value)) {
         if (text_to_duration_ms(json_string_value(value), "", &ms, NULL) < 0 || ms % 1000)
             return invalid(e, name, "must be a duration such as 90s, 15m, 2h or 1h30m");
-    } else if (!json_is_integer(value))
+    } else if (json_whole(value, &seconds)) {
+        ms = seconds <= JOB_SECONDS_MOST ? seconds * 1000 : INT64_MAX;
+    } else {
         return invalid(e, name, "must be whole seconds or a duration such as 2h");
-    else
-        ms = INT64_MAX;
+    }
     if (ms >= 1000 && ms / 1000 <= JOB_SECONDS_MOST) {
         *ret_ms = ms;
         return 0;
@@ -100,16 +99,14 @@ int job_in_mib(const json_t *value, const char *name, int64_t *ret, struct err *
     char why[64];
     uint64_t bytes = 0;
     int64_t mib = -1;
-    if (json_is_integer(value)) {
-        mib = json_integer_value(value);
-    } else if (json_is_string(value)) {
+    if (json_is_string(value)) {
         const char *text = json_string_value(value);
         /* As a number it is MiB; as a text without a unit nobody could tell. */
         if (strspn(text, "0123456789") == strlen(text) ||
             text_to_bytes(text, "", &bytes, NULL) < 0 || bytes % (1 << 20))
             return invalid(e, name, "must be whole MiB or a size such as 512MiB or 8GiB");
         mib = (int64_t)(bytes >> 20);
-    } else {
+    } else if (!json_whole(value, &mib)) {
         return invalid(e, name, "must be whole MiB or a size such as 8GiB");
     }
     if (mib >= 1 && mib <= JOB_MIB_MOST) {
@@ -306,11 +303,6 @@ static int read_amounts(const struct job_in *in, struct submission *ret, struct 
                           : 0;
 }
 
-static const json_t *unless_null(const json_t *value)
-{
-    return json_is_null(value) ? NULL : value;
-}
-
 int job_in_read(const json_t *object, struct submission *ret, const char **ret_user, struct err *e)
 {
     struct job_in in = {.gpus = 1, .retries = JOB_DEFAULT_RETRIES};
@@ -318,10 +310,6 @@ int job_in_read(const json_t *object, struct submission *ret, const char **ret_u
         return -1;
     if (json_read_fields(object, fields, COUNT_OF(fields), true, &in, e) < 0)
         return -1;
-    in.gpu_memory = unless_null(in.gpu_memory);
-    in.cpu = unless_null(in.cpu);
-    in.memory = unless_null(in.memory);
-    in.time_limit = unless_null(in.time_limit);
 
     *ret = (struct submission){0};
     if (check_command(in.command, e) < 0 || check_texts(&in, e) < 0 ||

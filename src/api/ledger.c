@@ -55,8 +55,8 @@ static int read_question(struct call *c, struct store_query *ret, struct err *e)
     const char *kind = http_query_get(c->request, "kind");
     int64_t after;
     *ret = (struct store_query){.id = QUERY_LEDGER, .limit = c->limit};
-    if (call_query_int(c, "after", 0, INT64_C(1) << 53, 0, &after, e) < 0 ||
-        call_query_int(c, "subject", 1, INT64_C(1) << 53, 0, &ret->subject, e) < 0)
+    if (call_query_int(c, "after", 0, (INT64_C(1) << 53) - 1, 0, &after, e) < 0 ||
+        call_query_int(c, "subject", 1, (INT64_C(1) << 53) - 1, 0, &ret->subject, e) < 0)
         return -1;
     ret->after = c->cursor > after ? c->cursor : after;
     ret->kind = kind ? event_find(kind) : 0;

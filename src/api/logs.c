@@ -420,7 +420,7 @@ void serve_job_logs(struct call *c)
     c->own_free = free_request;
     if (call_param_id(c, 0, "job", &c->subject, &e) < 0 ||
         call_query_bool(c, "follow", &q->place.follow, &e) < 0 ||
-        call_query_int(c, "offset", 0, INT64_C(1) << 53, 0, &q->place.next, &e) < 0 ||
+        call_query_int(c, "offset", 0, (INT64_C(1) << 53) - 1, 0, &q->place.next, &e) < 0 ||
         call_query_int(c, "tail", 0, 1 << 30, -1, &q->tail, &e) < 0 ||
         call_query_int(c, "attempt", 1, 1000000, 0, &q->attempt, &e) < 0) {
         call_fail(c, &e);

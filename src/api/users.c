@@ -227,8 +227,7 @@ static int read_expiry(struct call *c, const struct token_in *in, int64_t fallba
                        int64_t *ret_ms, struct err *e)
 {
     int64_t span = fallback_ms;
-    if (in->expires_in && !json_is_null(in->expires_in) &&
-        job_in_duration(in->expires_in, "expires_in", &span, e) < 0)
+    if (in->expires_in && job_in_duration(in->expires_in, "expires_in", &span, e) < 0)
         return -1;
     *ret_ms = span ? c->now_ms + span : 0;
     return 0;

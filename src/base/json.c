@@ -59,13 +59,26 @@ static const char *type_word(enum json_field_type type)
     return words[type];
 }
 
+bool json_whole(const json_t *value, int64_t *ret)
+{
+    if (json_is_integer(value)) {
+        *ret = json_integer_value(value);
+        return true;
+    }
+    double d = json_is_real(value) ? json_real_value(value) : 0.5;
+    if (!(d >= -9007199254740992.0 && d <= 9007199254740992.0) || d != (double)(int64_t)d)
+        return false;
+    *ret = (int64_t)d;
+    return true;
+}
+
 static bool is_of_type(const json_t *v, enum json_field_type type)
 {
     switch (type) {
     case JSON_FIELD_TEXT:
         return json_is_string(v);
     case JSON_FIELD_INT:
-        return json_is_integer(v);
+        return json_whole(v, &(int64_t){0});
     case JSON_FIELD_BOOL:
         return json_is_boolean(v);
     case JSON_FIELD_ARRAY:
@@ -83,7 +96,8 @@ static int check_range(const json_t *v, const struct json_field *f, struct err *
     if (!f->most)
         return 0;
     if (f->type == JSON_FIELD_INT) {
-        json_int_t n = json_integer_value(v);
+        int64_t n = 0;
+        json_whole(v, &n);
         if (n < f->least || n > f->most)
             return err_set(e, ERR_INVALID, "field '%s' is %lld, but must be between %lld and %lld",
                            f->name, (long long)n, (long long)f->least, (long long)f->most);
@@ -109,7 +123,7 @@ static void put(void *into, const struct json_field *f, const json_t *v)
         *(const char **)at = json_string_value(v);
         break;
     case JSON_FIELD_INT:
-        *(int64_t *)at = json_integer_value(v);
+        json_whole(v, (int64_t *)at);
         break;
     case JSON_FIELD_BOOL:
         *(bool *)at = json_is_true(v);
@@ -149,6 +163,10 @@ int json_read_fields(const json_t *object, const struct json_field *fields, size
 
     for (size_t i = 0; i < count; i++) {
         value = json_object_get(object, fields[i].name);
+        if (json_is_null(value) && strict) {
+            err_set(e, ERR_INVALID, "field '%s' must not be null: leave it out", fields[i].name);
+            return err_blame(e, "%s", fields[i].name);
+        }
         if (!value || (json_is_null(value) && fields[i].type != JSON_FIELD_ANY)) {
             if (!fields[i].required)
                 continue;

@@ -23,6 +23,10 @@ int yaml_parse(const char *p, size_t len, json_t **ret, struct err *e);
 /* Compact JSON text, keys in the order of the tree. The caller frees it. */
 char *json_write(const json_t *value);
 
+/* A whole number, also written as 2.0; within what both JSON and int64_t hold exactly (2^53) when
+ * it is. */
+bool json_whole(const json_t *value, int64_t *ret);
+
 enum json_field_type {
     JSON_FIELD_TEXT,   /* const char *, borrowed from the tree; NULL when absent */
     JSON_FIELD_INT,    /* int64_t */
@@ -41,8 +45,9 @@ struct json_field {
 };
 
 /* Reads an object into the struct at INTO by the table. Absent optional fields leave their member
- * as it is; null counts as absent. STRICT: an unknown key is an error that names it, else it is
- * passed over. ERR_INVALID says which field and why, and E->field names it. */
+ * as it is. STRICT: an unknown key or a null is an error that names it, else the one is passed over
+ * and the other counts as absent. 2.0 is a whole number. ERR_INVALID says which field and why, and
+ * E->field names it. */
 int json_read_fields(const json_t *object, const struct json_field *fields, size_t count,
                      bool strict, void *into, struct err *e);
 

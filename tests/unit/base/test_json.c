@@ -43,9 +43,23 @@ TEST("a wrong object is refused with the name of the field")
     CHECK_FAILS(parse("{\"name\":\"\"}", &t), ERR_INVALID, "'name' must not be empty");
     CHECK_FAILS(parse("{\"name\":\"123456789\"}", &t), ERR_INVALID, "at most 8");
     CHECK_FAILS(parse("{\"name\":\"a\",\"gpus\":17}", &t), ERR_INVALID, "between 0 and 16");
-    CHECK_FAILS(parse("{\"name\":\"a\",\"gpus\":1.0}", &t), ERR_INVALID, "a whole number");
+    CHECK_FAILS(parse("{\"name\":\"a\",\"gpus\":1.5}", &t), ERR_INVALID, "a whole number");
+    CHECK_FAILS(parse("{\"name\":\"a\",\"gpus\":1e300}", &t), ERR_INVALID, "a whole number");
+    CHECK_FAILS(parse("{\"name\":\"a\",\"gpus\":null}", &t), ERR_INVALID, "must not be null");
+    CHECK_TEXT(test_err.field, "gpus");
     CHECK_FAILS(parse("{\"name\":\"a\",\"mig\":1}", &t), ERR_INVALID, "'mig' is not known");
     CHECK_FAILS(parse("{\"name\":\"a\",\"list\":[1,2,3]}", &t), ERR_INVALID, "at most 2");
+}
+
+TEST("a whole number may be written with a point, and where it is not strict null is absent")
+{
+    struct thing t = {.gpus = 1};
+    CHECK_OK(parse("{\"name\":\"a\",\"gpus\":2.0}", &t));
+    CHECK_INT(t.gpus, 2);
+    auto_json json_t *root = NULL;
+    CHECK_OK(json_parse("{\"name\":\"a\",\"gpus\":null,\"x\":1}", 29, &root, &test_err));
+    CHECK_OK(json_read_fields(root, fields, 4, false, &t, &test_err));
+    CHECK_INT(t.gpus, 2);
 }
 
 TEST("JSON that is too deep, doubled or not UTF-8 is refused")
