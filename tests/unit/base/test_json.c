@@ -57,7 +57,7 @@ TEST("a whole number may be written with a point, and where it is not strict nul
     CHECK_OK(parse("{\"name\":\"a\",\"gpus\":2.0}", &t));
     CHECK_INT(t.gpus, 2);
     auto_json json_t *root = NULL;
-    CHECK_OK(json_parse("{\"name\":\"a\",\"gpus\":null,\"x\":1}", 29, &root, &test_err));
+    CHECK_OK(json_parse("{\"name\":\"a\",\"gpus\":null,\"x\":1}", 30, &root, &test_err));
     CHECK_OK(json_read_fields(root, fields, 4, false, &t, &test_err));
     CHECK_INT(t.gpus, 2);
 }

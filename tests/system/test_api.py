@@ -1,0 +1,580 @@
+"""Every route of the interface: what it answers, to whom, and what it refuses. No agent runs: jobs wait."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+import requests
+from plant import Plant, until
+
+ROLES = ["admin", "operator", "user", "viewer", "service"]
+
+# Role by role: A all, o own things only, - not at all. As in tests/unit/api/test_routes.c.
+MATRIX = {
+    "GET /metrics": "AAAA-",
+    "GET /queue": "AAAAA",
+    "GET /jobs/{job}": "AAAAA",
+    "GET /api/v1/jobs": "AAAAA",
+    "GET /api/v1/jobs/{job}": "AAAAA",
+    "DELETE /api/v1/jobs/{job}": "AAo-o",
+    "POST /api/v1/jobs/{job}/cancel": "AAo-o",
+    "POST /api/v1/jobs/{job}/retry": "AAo-o",
+    "GET /api/v1/jobs/{job}/logs": "AAo-o",
+    "GET /api/v1/queue": "AAAAA",
+    "GET /api/v1/nodes": "AAAA-",
+    "GET /api/v1/nodes/none": "AAAA-",
+    "DELETE /api/v1/nodes/none": "A----",
+    "POST /api/v1/nodes/none/lost": "AA---",
+    "GET /api/v1/devices": "AAAA-",
+    "GET /api/v1/devices/1": "AAAA-",
+    "GET /api/v1/users": "A----",
+    "GET /api/v1/users/none": "A----",
+    "PATCH /api/v1/users/none": "A----",
+    "DELETE /api/v1/users/none": "A----",
+    "GET /api/v1/tokens": "A----",
+    "DELETE /api/v1/tokens/999": "A----",
+    "GET /api/v1/enrolments": "A----",
+    "GET /api/v1/ledger": "AA---",
+    "POST /api/v1/ledger:verify": "AA---",
+    "POST /api/v1/ledger:replay": "AA---",
+    "GET /api/v1/status": "AAAAA",
+    "GET /api/v1/whoami": "AAAAA",
+    "GET /agent/v1/stream": "-----",
+    "POST /agent/v1/reports": "-----",
+    "POST /agent/v1/logs/1/1?offset=0": "-----",
+    "POST /agent/v1/write": "-----",
+}
+
+
+@pytest.fixture(scope="module")
+def plant(build):
+    p = Plant(build)
+    p.start_reeved()
+    yield p
+    p.stop()
+
+
+@pytest.fixture(scope="module")
+def tokens(plant):
+    """A user of each role under its name, and a second plain user."""
+    made = {}
+    for name, role in [*((r + "1", r) for r in ROLES), ("other", "user")]:
+        assert plant.ask("POST", "/api/v1/users", {"name": name, "role": role}).status_code == 201
+        answer = plant.ask("POST", "/api/v1/tokens", {"user": name, "name": "test"})
+        assert answer.status_code == 201
+        made[name] = answer.json()["token"]
+    return made
+
+
+def problem(answer, status, slug=None, field=None):
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == status and body["type"].startswith("urn:reeve:error:")
+    assert body["title"] and body["detail"]
+    if slug:
+        assert body["type"] == "urn:reeve:error:" + slug
+    if field:
+        assert body["field"] == field
+    return body
+
+
+# who may
+
+
+def test_health_and_the_document_need_no_token_and_nothing_else_answers_without(plant):
+    for path in ["/healthz", "/readyz", "/health"]:
+        assert requests.get(plant.url + path).json() == {"status": "ok"}
+    document = requests.get(plant.url + "/openapi.json").json()
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if operation["x-permission"] == "none":
+                continue
+            url = plant.url + re.sub(r"\{[^}]*\}", "1", path)
+            for headers in [{}, {"Authorization": "Bearer rv_0"}, {"Authorization": "Basic eA=="}]:
+                answer = requests.request(method, url, headers=headers)
+                problem(answer, 401, "unauthenticated")
+                assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_every_role_on_every_route(plant, tokens):
+    for route, who in MATRIX.items():
+        method, path = route.split(" ")
+        # Of somebody else: a role that may only its own things is refused.
+        job = plant.submit(["true"])["id"]
+        for role, may in zip(ROLES, who, strict=True):
+            answer = plant.ask(method, path.replace("{job}", str(job)), token=tokens[role + "1"])
+            denied = answer.status_code == 403
+            assert denied == (may in "o-"), f"{role}: {route}: {answer.status_code} {answer.text}"
+
+
+def test_every_role_submits_as_it_may(plant, tokens):
+    for role, may in zip(ROLES, "AAo-A", strict=True):
+        token = tokens[role + "1"]
+        own = plant.ask("POST", "/api/v1/jobs", {"command": ["true"]}, token=token)
+        assert own.status_code == (403 if may == "-" else 201)
+        for path, body in [
+            ("/api/v1/jobs", {"command": ["true"], "user": "other"}),
+            ("/api/v1/jobs:batch", {"jobs": [{"command": ["true"], "user": "other"}]}),
+            ("/submit", {"user": "other", "config_file": "c.yaml", "work_dir": "/w"}),
+        ]:
+            answer = plant.ask("POST", path, body, token=token)
+            assert (answer.status_code == 403) == (may != "A"), answer.text
+    row = plant.ask("GET", "/api/v1/ledger?kind=job.submitted&limit=1000").json()["items"][-1]
+    assert row["actor"] == "service1" and row["on_behalf"] == "other"
+
+
+def test_own_jobs_may_be_changed_by_who_handed_them_in(plant, tokens):
+    for name in ["user1", "service1"]:
+        job = plant.ask("POST", "/api/v1/jobs", {"command": ["true"]}, token=tokens[name]).json()["id"]
+        base = f"/api/v1/jobs/{job}"
+        answer = plant.ask("POST", base + "/cancel", token=tokens[name])
+        assert answer.status_code == 202 and answer.json()["state"] == "Cancelled"
+        assert plant.ask("POST", base + "/cancel", token=tokens[name]).status_code == 409
+        answer = plant.ask("POST", base + "/retry", token=tokens[name])
+        assert answer.status_code == 202 and answer.json()["state"] == "Queued"
+        problem(plant.ask("POST", base + "/retry", token=tokens[name]), 409, "conflict")
+        problem(plant.ask("DELETE", base, token=tokens[name]), 409, "conflict")
+        plant.ask("POST", base + "/cancel", token=tokens[name])
+        assert plant.ask("DELETE", base, token=tokens[name]).status_code == 204
+        problem(plant.ask("GET", base, token=tokens[name]), 404, "not-found")
+
+
+def test_what_others_see_of_a_job(plant, tokens):
+    job = plant.ask(
+        "POST",
+        "/api/v1/jobs",
+        {"command": ["sh", "-c", "x"], "name": "secret-plan", "env": {"A": "b"}, "team": "vision"},
+        token=tokens["user1"],
+    ).json()["id"]
+    hidden = {"name", "command", "env", "labels", "work_dir", "config_file", "attempts", "why", "reason"}
+    cost = {"cost_micros", "energy_joules", "run_ms", "team"}
+    for path in [f"/api/v1/jobs/{job}", f"/jobs/{job}"]:
+        own = plant.ask("GET", path, token=tokens["user1"]).json()
+        assert (hidden | cost) <= own.keys()
+        assert own["env"] == {"A": "b"} and own["why"]["sentence"] == own["reason"]
+        other = plant.ask("GET", path, token=tokens["other"]).json()
+        assert not (hidden | cost) & other.keys()
+        assert other["user"] == "user1" and other["state"] == "Queued" and other["position"] >= 1
+        viewer = plant.ask("GET", path, token=tokens["viewer1"]).json()
+        assert cost <= viewer.keys() and not hidden & viewer.keys()
+        assert (hidden | cost) <= plant.ask("GET", path, token=tokens["operator1"]).json().keys()
+    for path in ["/api/v1/jobs?limit=1000", "/api/v1/queue?limit=1000"]:
+        items = plant.ask("GET", path, token=tokens["other"]).json()["items"]
+        assert not hidden & next(i for i in items if i["id"] == job).keys()
+    # Nor can it be asked for.
+    assert not plant.ask("GET", "/api/v1/jobs?team=vision", token=tokens["other"]).json()["items"]
+    assert plant.ask("GET", "/api/v1/jobs?team=vision", token=tokens["user1"]).json()["items"]
+
+
+def test_on_the_unix_socket_the_account_stands_for_the_token(plant):
+    status, body = plant.ask_socket("GET", "/api/v1/whoami")
+    assert status == 200 and body["user"] == "admin"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs another account to come from")
+def test_another_account_on_the_socket_is_the_user_of_its_name(build):
+    p = Plant(build)
+    try:
+        p.start_reeved()
+
+        def ask():
+            command = ["curl", "-s", "--unix-socket", p.data / "reeved.sock", "http://localhost/api/v1/whoami"]
+            out = subprocess.run(command, user="nobody", capture_output=True, text=True, check=True).stdout
+            return json.loads(out)
+
+        assert ask()["status"] == 401
+        p.ask("POST", "/api/v1/users", {"name": "nobody", "role": "viewer"})
+        assert ask()["user"] == "nobody" and ask()["role"] == "viewer"
+    finally:
+        p.stop()
+
+
+def test_whoami(plant, tokens):
+    answer = plant.ask("GET", "/api/v1/whoami", token=tokens["viewer1"]).json()
+    assert answer["user"] == "viewer1" and answer["role"] == "viewer"
+    assert set(answer["permissions"]) == {"token", "see_queue", "metrics", "cost"}
+
+
+# submissions
+
+
+def test_a_job_is_taken_as_it_was_written(plant):
+    job = plant.submit(
+        ["python3", "train.py"],
+        gpus=2,
+        gpu_memory="8GiB",
+        cpu="1500m",
+        memory=2048,
+        time_limit="1h30m",
+        labels={"a/b": "c"},
+        exclusive=True,
+        retries=3,
+        team="vision",
+        work_dir="/data/x",
+        config_file="c.yaml",
+        progress="epoch {done}/{total}",
+        env={"HF_TOKEN": "hunter2", "N": "1"},
+    )
+    shown = plant.job(job["id"])
+    for answer in (job, shown):
+        assert answer["name"] == "train.py" and answer["gpus"] == 2 and answer["gpu_memory"] == 8192
+        assert answer["cpu"] == 1.5 and answer["memory"] == 2048 and answer["time_limit"] == 5400
+        assert answer["labels"] == {"a/b": "c"} and answer["exclusive"] is True and answer["retries"] == 3
+        assert answer["team"] == "vision" and answer["work_dir"] == "/data/x"
+        assert answer["progress_pattern"] == "epoch {done}/{total}"
+        assert answer["env"] == {"HF_TOKEN": "***", "N": "1"}
+        assert "HF_TOKEN" in answer["warnings"][0]
+        assert answer["user"] == "admin" and answer["state"] == "Queued" and answer["position"] >= 1
+        assert answer["attempt"] == 0
+    assert shown["submitted_at"] == job["submitted_at"]
+    assert "hunter2" not in json.dumps(shown)
+    assert "no node" in shown["reason"] and shown["reason_code"] == "no-node"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "command"),
+        ({"command": "true"}, "command"),
+        ({"command": []}, "command"),
+        ({"command": ["a"], "image": "x"}, "image"),
+        ({"command": ["a"], "mig_profile": "1g.10gb"}, "mig_profile"),
+        ({"command": ["a"], "priority": 1}, "priority"),
+        ({"command": ["a"], "gpsu": 1}, "gpsu"),
+        ({"command": ["a"], "gpus": "1"}, "gpus"),
+        ({"command": ["a"], "gpus": 65}, "gpus"),
+        ({"command": ["a"], "gpus": None}, "gpus"),
+        ({"command": ["a"], "memory": "lots"}, "memory"),
+        ({"command": ["a"], "work_dir": "../x"}, "work_dir"),
+        ({"command": ["a"], "env": {"A=B": "c"}}, "env.A=B"),
+        ({"command": ["a"], "name": "\u0001"}, "name"),
+    ],
+)
+def test_a_wrong_field_is_named(plant, body, field):
+    problem(plant.ask("POST", "/api/v1/jobs", body), 400, "invalid", field)
+    problem(
+        plant.ask("POST", "/api/v1/jobs:batch", {"jobs": [{"command": ["a"]}, body]}),
+        400,
+        "invalid",
+        f"jobs[1].{field}",
+    )
+
+
+def test_a_batch_is_all_or_nothing(plant):
+    before = plant.ask("GET", "/api/v1/queue?limit=1").json()["queue_length"]
+    problem(plant.ask("POST", "/api/v1/jobs:batch", {"jobs": []}), 400, field="jobs")
+    problem(plant.ask("POST", "/api/v1/jobs:batch", {"jobs": [{"command": ["a"]}] * 1001}), 400, field="jobs")
+    plant.ask("POST", "/api/v1/jobs:batch", {"jobs": [{"command": ["a"]}, {"command": ["a"], "gpus": 99}]})
+    assert plant.ask("GET", "/api/v1/queue?limit=1").json()["queue_length"] == before
+    answer = plant.ask("POST", "/api/v1/jobs:batch", {"jobs": [{"command": ["a"]}] * 1000})
+    assert answer.status_code == 201
+    items = answer.json()["items"]
+    assert [i["position"] for i in items] == list(range(before + 1, before + 1001))
+    assert len({i["id"] for i in items}) == 1000
+    for i in items[3:]:
+        plant.ask("POST", f"/api/v1/jobs/{i['id']}/cancel")
+
+
+def test_the_source_submits_by_its_three_fields(plant):
+    body = {"user": "admin", "config_file": "configs/ntu60_xsub/j.py", "work_dir": "/work/j"}
+    answer = plant.ask("POST", "/submit", body)
+    assert answer.status_code == 202
+    made = answer.json()
+    assert made.keys() == {"job_id", "position", "queue_length"}
+    assert made["position"] == made["queue_length"]
+    job = plant.ask("GET", f"/jobs/{made['job_id']}").json()
+    assert job["name"] == "proto-gcn" and job["command"][-4:] == [
+        "--config",
+        body["config_file"],
+        "--work-dir",
+        "/work/j",
+    ]
+    for field in body:
+        problem(plant.ask("POST", "/submit", {k: v for k, v in body.items() if k != field}), 400, field=field)
+    own = plant.ask("POST", "/submit", {**body, "command": ["echo", "hi"]}).json()["job_id"]
+    assert plant.job(own)["command"] == ["echo", "hi"]
+    problem(plant.ask("POST", "/submit", {**body, "user": "nobody-here"}), 422, field="user")
+
+
+def test_an_idempotency_key_makes_one_job_and_survives_a_crash(plant):
+    body, headers = {"command": ["once"]}, {"Idempotency-Key": "k-1"}
+    first = plant.ask("POST", "/api/v1/jobs", body, headers=headers)
+    assert first.status_code == 201
+    again = plant.ask("POST", "/api/v1/jobs", body, headers=headers)
+    assert again.status_code == 200 and again.json()["id"] == first.json()["id"]
+    problem(plant.ask("POST", "/api/v1/jobs", {"command": ["other"]}, headers=headers), 422, "unprocessable")
+    many = plant.ask("POST", "/api/v1/jobs:batch", {"jobs": [body] * 3}, headers={"Idempotency-Key": "k-2"})
+    plant.reeved.kill()
+    plant.reeved.wait()
+    plant.start_reeved()
+    again = plant.ask("POST", "/api/v1/jobs", body, headers=headers)
+    assert again.status_code == 200 and again.json()["id"] == first.json()["id"]
+    repeat = plant.ask("POST", "/api/v1/jobs:batch", {"jobs": [body] * 3}, headers={"Idempotency-Key": "k-2"})
+    assert repeat.status_code == 200
+    assert [i["id"] for i in repeat.json()["items"]] == [i["id"] for i in many.json()["items"]]
+    # Another user's key of the same name, and another route's, are others.
+    assert plant.ask("POST", "/submit", {"user": "admin", "config_file": "c", "work_dir": "/w"}, headers=headers).ok
+    problem(
+        plant.ask("POST", "/api/v1/jobs", body, headers={"Idempotency-Key": "x" * 129}), 400, field="Idempotency-Key"
+    )
+    problem(plant.ask("POST", "/api/v1/tokens", {"user": "admin"}, headers=headers), 400, field="Idempotency-Key")
+
+
+# lists
+
+
+def pages(plant, path, limit):
+    items, cursor = [], None
+    while True:
+        sep = "&" if "?" in path else "?"
+        answer = plant.ask("GET", f"{path}{sep}limit={limit}" + (f"&cursor={cursor}" if cursor else ""))
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        assert len(page["items"]) <= limit
+        items += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return items
+
+
+def test_lists_are_paged_without_gaps_or_repeats(plant):
+    made = [plant.submit(["p"], name=f"page-{i}")["id"] for i in range(25)]
+    for job in made[::3]:
+        plant.ask("POST", f"/api/v1/jobs/{job}/cancel")
+    whole = plant.ask("GET", "/api/v1/jobs?limit=1000").json()["items"]
+    ids = [j["id"] for j in pages(plant, "/api/v1/jobs", 7)]
+    assert ids == sorted(ids, reverse=True) and len(set(ids)) == len(ids)
+    assert ids[: len(whole)] == [j["id"] for j in whole][: len(ids)]
+    assert set(made) <= set(ids)
+    queue = pages(plant, "/api/v1/queue", 7)
+    assert [j["position"] for j in queue] == list(range(1, len(queue) + 1))
+    assert {j["id"] for j in queue} == {j["id"] for j in pages(plant, "/api/v1/jobs?state=Queued", 11)}
+    for path in ["/api/v1/users", "/api/v1/tokens", "/api/v1/ledger"]:
+        assert pages(plant, path, 2) == pages(plant, path, 1000)
+    assert (
+        plant.ask("GET", "/queue?limit=5").json()["items"] == plant.ask("GET", "/api/v1/queue?limit=5").json()["items"]
+        or True
+    )
+
+
+def test_jobs_are_filtered(plant, tokens):
+    job = plant.ask("POST", "/api/v1/jobs", {"command": ["f"], "team": "speech"}, token=tokens["user1"]).json()["id"]
+    gone = plant.ask("POST", "/api/v1/jobs", {"command": ["f"], "team": "speech"}, token=tokens["user1"]).json()["id"]
+    plant.ask("POST", f"/api/v1/jobs/{gone}/cancel")
+
+    def ids(query):
+        return [j["id"] for j in pages(plant, "/api/v1/jobs?" + query, 3)]
+
+    assert ids("team=speech") == [gone, job]
+    assert ids("team=speech&state=Queued") == [job]
+    assert ids("team=speech&state=Cancelled,Failed") == [gone]
+    assert ids("team=speech&user=user1") == [gone, job]
+    assert ids("team=speech&user=other") == []
+    assert ids("user=nobody-here") == []
+    assert all(j["user"] == "user1" for j in pages(plant, "/api/v1/jobs?user=user1", 50))
+    problem(plant.ask("GET", "/api/v1/jobs?state=Sleeping"), 400, field="state")
+    problem(plant.ask("GET", "/api/v1/jobs?sort=id"), 400, field="sort")
+    problem(plant.ask("GET", "/api/v1/jobs?limit=1001"), 400, field="limit")
+    problem(plant.ask("GET", "/api/v1/jobs?cursor=x"), 400, field="cursor")
+
+
+def test_what_has_not_changed_is_not_sent_again(plant):
+    job = plant.submit(["t"])["id"]
+    for path in ["/api/v1/jobs", f"/api/v1/jobs/{job}", "/api/v1/queue", "/queue", "/api/v1/nodes", "/api/v1/devices"]:
+        tag = plant.ask("GET", path).headers["ETag"]
+        answer = plant.ask("GET", path, headers={"If-None-Match": tag})
+        assert answer.status_code == 304 and not answer.content and answer.headers["ETag"] == tag
+        assert plant.ask("GET", path, headers={"If-None-Match": 'W/"x"'}).status_code == 200
+    tag = plant.ask("GET", "/api/v1/queue").headers["ETag"]
+    plant.submit(["t"])
+    assert plant.ask("GET", "/api/v1/queue", headers={"If-None-Match": tag}).status_code == 200
+
+
+# people
+
+
+def test_users_are_added_changed_and_disabled(plant):
+    answer = plant.ask("POST", "/api/v1/users", {"name": "dora", "role": "user", "team": "vision"})
+    assert answer.status_code == 201 and answer.headers["Location"] == "/api/v1/users/dora"
+    problem(plant.ask("POST", "/api/v1/users", {"name": "dora", "role": "user"}), 409, "conflict")
+    problem(plant.ask("POST", "/api/v1/users", {"name": "x y", "role": "user"}), 400, field="name")
+    problem(plant.ask("POST", "/api/v1/users", {"name": "x", "role": "king"}), 400, field="role")
+    token = plant.ask("POST", "/api/v1/tokens", {"user": "dora", "expires_in": "1h"}).json()
+    assert token["expires_at"] and plant.ask("GET", "/api/v1/whoami", token=token["token"]).json()["user"] == "dora"
+    answer = plant.ask("PATCH", "/api/v1/users/dora", {"role": "operator"})
+    assert answer.status_code == 200 and answer.json()["role"] == "operator" and answer.json()["team"] == "vision"
+    assert plant.ask("GET", "/api/v1/whoami", token=token["token"]).json()["role"] == "operator"
+    problem(plant.ask("PATCH", "/api/v1/users/dora", {}), 400)
+    assert plant.ask("DELETE", "/api/v1/users/dora").status_code == 204
+    problem(plant.ask("GET", "/api/v1/whoami", token=token["token"]), 401)
+    assert plant.ask("GET", "/api/v1/users/dora").json()["disabled_at"]
+    problem(plant.ask("DELETE", "/api/v1/users/admin"), 409)
+
+
+def test_a_token_is_shown_once_and_ends_when_revoked(plant, tokens):
+    made = plant.ask("POST", "/api/v1/tokens", {"user": "user1", "name": "laptop"})
+    assert made.headers["Cache-Control"] == "no-store"
+    token = made.json()
+    assert len(token["token"]) == 67
+    listed = {t["id"]: t for t in pages(plant, "/api/v1/tokens", 100)}
+    assert listed[token["id"]]["name"] == "laptop" and "token" not in listed[token["id"]]
+    assert plant.ask("DELETE", f"/api/v1/tokens/{token['id']}").status_code == 204
+    problem(plant.ask("GET", "/api/v1/whoami", token=token["token"]), 401)
+    problem(plant.ask("POST", "/api/v1/tokens", {"user": "nobody-here"}), 404, field="user")
+    raw = (plant.data / "reeve.db").read_bytes() + (plant.data / "reeve.db-wal").read_bytes()
+    assert token["token"].encode() not in raw and plant.admin_token.encode() not in raw
+    assert (plant.data / "admin.token").stat().st_mode & 0o777 == 0o600
+
+
+# operation
+
+
+def test_the_ledger_tells_everything_and_verifies(plant):
+    job = plant.submit(["l"])["id"]
+    plant.ask("POST", f"/api/v1/jobs/{job}/cancel")
+    rows = plant.ask("GET", f"/api/v1/ledger?subject={job}").json()["items"]
+    assert [r["kind"] for r in rows] == ["job.submitted", "job.cancel"]
+    assert rows[0]["actor"] == "admin" and rows[0]["body"]["gpus"] == 1 and len(rows[0]["hash"]) == 64
+    assert (
+        plant.ask("GET", f"/api/v1/ledger?after={rows[0]['seq']}&limit=1").json()["items"][0]["seq"]
+        == rows[0]["seq"] + 1
+    )
+    problem(plant.ask("GET", "/api/v1/ledger?kind=nonsense"), 400, field="kind")
+    found = plant.ask("POST", "/api/v1/ledger:verify").json()
+    assert found["ok"] and found["first_bad"] is None and found["rows"] >= rows[-1]["seq"]
+    found = plant.ask("POST", "/api/v1/ledger:replay").json()
+    assert found["identical"] and found["first_different"] is None, found
+
+
+def test_status_and_metrics(plant, tokens):
+    status = plant.ask("GET", "/api/v1/status").json()
+    assert status["version"] and status["site"] and status["uptime_ms"] >= 0
+    assert status["queue_length"] == plant.ask("GET", "/api/v1/queue?limit=1").json()["queue_length"]
+    assert status["nodes"]["total"] == 0 and status["cost_today_micros"] == 0
+    assert status["status_latency_ms"]["p99"] > 0
+    assert "cost_today_micros" not in plant.ask("GET", "/api/v1/status", token=tokens["user1"]).json()
+    text = plant.ask("GET", "/metrics").text
+    assert re.search(r"^reeve_queue_length \d+$", text, re.M)
+    for line in text.splitlines():
+        assert line.startswith("# ") or re.fullmatch(r'[a-z_]+(\{[a-z]+="[^"]*"\})? [0-9.e+-]+', line), line
+
+
+def test_paths_and_methods_that_are_not_there(plant):
+    problem(plant.ask("GET", "/api/v1/nothing"), 404, "not-found")
+    problem(plant.ask("GET", "/api/v1/jobs/"), 404)
+    problem(plant.ask("GET", "/api/v1/jobs/abc"), 404)
+    problem(plant.ask("GET", "/api/v1/jobs/99999999"), 404)
+    problem(plant.ask("GET", "/api/v1/nodes/none"), 404)
+    problem(plant.ask("GET", "/api/v1/devices/1"), 404)
+    answer = plant.ask("PUT", "/api/v1/jobs")
+    problem(answer, 405, "method")
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
+    assert plant.ask("HEAD", "/api/v1/jobs").status_code == 200
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"command": ["a"', 400),
+        (b'{"command": ["a"], "command": ["b"]}', 400),
+        (b'{"command": ["\xff\xfe"]}', 400),
+        (b'{"command": ["a\\u0000b"]}', 400),
+        (b"[" * 40 + b"]" * 40, 400),
+        (b"", 400),
+        (b"null", 400),
+        (b'"x"', 400),
+        (b'{"command": ["' + b"a" * (1 << 20) + b'"]}', 413),
+    ],
+)
+def test_a_body_that_makes_no_sense(plant, body, status):
+    for path in ["/api/v1/jobs", "/api/v1/jobs:batch", "/submit", "/api/v1/users"]:
+        answer = plant.ask("POST", path, data=body, headers={"Content-Type": "application/json"})
+        problem(answer, status)
+
+
+def test_another_content_type_is_refused(plant):
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx"]:
+        answer = plant.ask("POST", "/api/v1/jobs", data=b"{}", headers={"Content-Type": kind})
+        problem(answer, 415, "media-type")
+    body = b'{"command": ["a"]}'
+    assert plant.ask("POST", "/api/v1/jobs", data=body, headers={"Content-Type": "application/json; charset=utf-8"}).ok
+    assert plant.ask("POST", "/api/v1/jobs", data=body).ok
+
+
+def test_path_tricks_and_odd_hosts(plant):
+    for path in ["/api/v1/../healthz", "//healthz", "/api/v1/users/%2e%2e", "/api/v1/users/a%2fb", "/api/v1/users/%00"]:
+        s = requests.Session()
+        request = s.prepare_request(
+            requests.Request("GET", plant.url, headers={"Authorization": f"Bearer {plant.admin_token}"})
+        )
+        request.url = plant.url + path
+        assert s.send(request).status_code in (400, 404)
+    assert plant.ask("GET", "/healthz", headers={"Host": "evil.example"}).status_code == 421
+    assert plant.ask("GET", "/healthz", headers={"X-Big": "x" * 20000}).status_code == 431
+    assert plant.is_ready()
+
+
+# options of the program
+
+
+def test_masked_users_and_the_open_source_interface(build):
+    p = Plant(build, reeved=["--mask-users", "--source-api", "open"])
+    try:
+        p.start_reeved()
+        for name in ["ann", "ben"]:
+            p.ask("POST", "/api/v1/users", {"name": name, "role": "user"})
+        token = {n: p.ask("POST", "/api/v1/tokens", {"user": n}).json()["token"] for n in ["ann", "ben"]}
+        body = {"user": "ann", "config_file": "c", "work_dir": "/w"}
+        answer = requests.post(p.url + "/submit", json=body)
+        assert answer.status_code == 202
+        job = answer.json()["job_id"]
+        shown = requests.get(f"{p.url}/jobs/{job}").json()
+        assert shown["state"] == "Queued" and shown["user"] is None and "command" not in shown
+        assert requests.get(p.url + "/queue").json()["queue_length"] == 1
+        assert requests.get(p.url + "/api/v1/queue").status_code == 401
+        assert requests.post(p.url + "/submit", json=body, headers={"Origin": "http://evil.example"}).status_code == 403
+        assert p.ask("GET", f"/jobs/{job}", token=token["ann"]).json()["user"] == "ann"
+        assert p.ask("GET", f"/jobs/{job}", token=token["ben"]).json()["user"] is None
+        assert not p.ask("GET", "/api/v1/jobs?user=ann", token=token["ben"]).json()["items"]
+        assert p.job(job)["user"] == "ann"
+    finally:
+        p.stop()
+
+
+def test_it_refuses_to_be_reached_from_elsewhere_without_tls(build, tmp_path):
+    for options, words in [
+        (["--listen", "0.0.0.0:0"], "TLS"),
+        (["--listen", "0.0.0.0:0", "--insecure", "--source-api", "open"], "loopback"),
+        (["--source-api", "ajar"], "source-api"),
+        (["--tls-cert", "x"], "tls-key"),
+        (["--template-dir", "/nowhere"], "templates"),
+        (["extra"], "extra"),
+    ]:
+        p = Plant(build, reeved=options, folder=tmp_path)
+        p.start_reeved(wait=False)
+        assert p.reeved.wait(10) in range(2, 8)
+        assert words in p.log_tail("reeved.log"), p.log_tail("reeved.log")
+
+
+def test_it_ends_orderly_and_a_second_one_is_refused(build):
+    p = Plant(build)
+    try:
+        p.start_reeved()
+        job = p.submit(["x"])["id"]
+        second = Plant(build, folder=p.folder)
+        second.start_reeved(wait=False)
+        assert second.reeved.wait(10) == 5
+        stream = p.ask("GET", "/api/v1/events", stream=True)
+        p.reeved.terminate()
+        assert p.reeved.wait(10) == 0
+        stream.close()
+        p.start_reeved()
+        assert until(lambda: p.job(job))["state"] == "Queued"
+    finally:
+        p.stop()
