@@ -299,41 +299,6 @@ void serve_token_create(struct call *c)
     make_token(c, command);
 }
 
-/* What the engine must know of the token waits in C->own. */
-static int keep_token(void *arg, enum table_id table, const void *record)
-{
-    struct command *command = arg;
-    const struct token_row *t = record;
-    (void)table;
-    if (t->id != command->id || t->hash.len != DIGEST_SIZE)
-        return 0;
-    command->principal = t->principal;
-    memcpy(command->hash.bytes, t->hash.data, DIGEST_SIZE);
-    return 0;
-}
-
-static int find_token(struct call *c, struct store_reader *r, struct err *e)
-{
-    struct command *command = c->own;
-    struct store_query q = {.id = QUERY_TOKENS, .after = command->id - 1, .limit = 1};
-    if (engine_store(c->api->engine)->read(r, &q, keep_token, command, e) < 0)
-        return -1;
-    return command->principal
-               ? 0
-               : err_set(e, ERR_NOT_FOUND, "there is no token %lld", (long long)command->id);
-}
-
-static void revoke_found(struct call *c)
-{
-    call_command(c, TAKE(c->own), answer_gone);
-}
-
-static void free_command(void *command)
-{
-    if (command)
-        command_free(command);
-}
-
 void serve_token_revoke(struct call *c)
 {
     struct err e = {0};
@@ -344,9 +309,7 @@ void serve_token_revoke(struct call *c)
     }
     struct command *command = command_new(COMMAND_TOKEN_REVOKE);
     command->id = id;
-    c->own = command;
-    c->own_free = free_command;
-    call_read(c, find_token, revoke_found);
+    call_command(c, command, answer_gone);
 }
 
 void serve_enrolment_create(struct call *c)
