@@ -185,6 +185,7 @@ static void check_silence(struct engine *g, int64_t mono)
         if (n->state == NODE_READY && g->nodes[id].held_until_mono_ms &&
             mono >= g->nodes[id].held_until_mono_ms) {
             struct event ev = {.kind = EVENT_ID_NODE_CHANGED, .subject = id};
+            ev.NODE_CHANGED.busy = g->nodes[id].host_busy ? NODE_IS_USED : NODE_IS_FREE;
             ev.NODE_CHANGED.cpu_pct = n->cpu_pct;
             ev.NODE_CHANGED.memory_pct = n->memory_pct;
             engine_event(g, &ev);
@@ -202,6 +203,10 @@ static void check_clock(struct engine *g, int64_t mono)
     ev.CLOCK_STEPPED.from_ms = from;
     ev.CLOCK_STEPPED.to_ms = to;
     engine_event(g, &ev);
+    if (to > from) { /* no time has passed, so nothing that was to last for a while is over */
+        tokens_postpone(g->tokens, from, to - from);
+        idempotency_postpone(g->idempotency, from, to - from);
+    }
     log_warn("the wall clock stepped", F_INT("from_ms", from), F_INT("to_ms", to));
 }
 

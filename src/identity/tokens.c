@@ -124,6 +124,17 @@ void tokens_remove_holder(struct tokens *t, enum token_kind kind, int64_t holder
     pthread_rwlock_unlock(&t->lock);
 }
 
+void tokens_postpone(struct tokens *t, int64_t from_ms, int64_t by_ms)
+{
+    pthread_rwlock_wrlock(&t->lock);
+    for (size_t i = 0; i < t->slot_count; i++)
+        for (struct entry *at = t->slots[i]; at; at = at->next)
+            if (at->holder.expires_ms > from_ms &&
+                __builtin_add_overflow(at->holder.expires_ms, by_ms, &at->holder.expires_ms))
+                at->holder.expires_ms = INT64_MAX;
+    pthread_rwlock_unlock(&t->lock);
+}
+
 bool tokens_find(struct tokens *t, const struct digest *hash, int64_t now_ms,
                  struct token_holder *ret)
 {

@@ -34,6 +34,10 @@ void tokens_remove(struct tokens *t, const struct digest *hash);
 /* Every token of this kind and holder. */
 void tokens_remove_holder(struct tokens *t, enum token_kind kind, int64_t holder);
 
+/* Whatever would end after FROM_MS ends so much later: the clock has stepped, no time has passed.
+ */
+void tokens_postpone(struct tokens *t, int64_t from_ms, int64_t by_ms);
+
 /* False: unknown or expired at NOW_MS. */
 bool tokens_find(struct tokens *t, const struct digest *hash, int64_t now_ms,
                  struct token_holder *ret);

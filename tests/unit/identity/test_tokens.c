@@ -93,6 +93,24 @@ TEST("a token is found by its number, of its own kind only, also when its time i
     tokens_free(t);
 }
 
+TEST("a clock that steps forward postpones what had not ended, and nothing else")
+{
+    struct tokens *t = tokens_new();
+    struct token_holder who;
+    put(t, "over", TOKEN_API, 1, 3, 100);
+    put(t, "short", TOKEN_API, 2, 3, 300);
+    put(t, "long", TOKEN_API, 3, 3, INT64_MAX - 10);
+    put(t, "always", TOKEN_API, 4, 3, 0);
+    tokens_postpone(t, 200, 7200);
+
+    CHECK(!finds(t, "over", 200, &who));
+    CHECK(finds(t, "short", 7499, &who));
+    CHECK(!finds(t, "short", 7500, &who));
+    CHECK(finds(t, "long", 7500, &who));
+    CHECK(finds(t, "always", 7500, &who));
+    tokens_free(t);
+}
+
 TEST("a thousand tokens are all found, and putting one again changes its holder")
 {
     struct tokens *t = tokens_new();
