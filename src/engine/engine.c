@@ -81,9 +81,13 @@ static void on_command(void *message)
     if (g->broken || g->stopping) {
         err_set(e, ERR_UNAVAILABLE, "the control plane is shutting down");
     } else if (g->full && !goes_on_when_full(c->kind)) {
+        /* At once: the batch that waits for room may wait for hours. */
         err_set(e, ERR_UNAVAILABLE,
                 "the disk of the database is full; nothing can be changed until "
                 "there is room");
+        g->stats.refused++;
+        engine_answer_now(g, c);
+        return;
     } else if (!is_repeated(g, c, e)) {
         bool later = c->kind == COMMAND_RETRY || c->kind == COMMAND_DELETE;
         if (handlers[c->kind](g, c, e) == 0) {

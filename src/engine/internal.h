@@ -60,6 +60,7 @@ enum { LISTENERS_MOST = 8, NODES_MOST = 65536 };
 struct node_side {
     _Atomic int64_t heard_mono_ms; /* any thread */
     bool linked, hello_done;
+    bool host_busy;             /* the agent's last word; the node's own may be ours, see below */
     int64_t held_until_mono_ms; /* marked busy by us after a refusal that nothing explained */
 };
 
@@ -114,7 +115,8 @@ void engine_event(struct engine *g, struct event *ev);
 /* The digest of the fleet as it is, into the ledger. */
 void engine_snapshot_event(struct engine *g);
 void engine_answer(struct engine *g, struct command *c); /* when what was done so far is durable */
-void engine_act(struct engine *g, const struct action *a); /* the same; TEXT is taken */
+void engine_answer_now(struct engine *g, struct command *c); /* it shows nothing of the state */
+void engine_act(struct engine *g, const struct action *a);   /* the same; TEXT is taken */
 void engine_flush(struct engine *g);
 void engine_on_durable(struct engine *g, int64_t seq);
 void engine_views_done(struct engine *g);
