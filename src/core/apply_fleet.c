@@ -162,7 +162,7 @@ int apply_node(struct core *c, const struct event *ev, struct err *e)
         hear_node(c, n, ev);
         break;
     case EVENT_ID_NODE_CHANGED:
-        n->busy = ev->NODE_CHANGED.busy != 0;
+        n->busy = (int32_t)ev->NODE_CHANGED.busy;
         n->cpu_pct = (int32_t)ev->NODE_CHANGED.cpu_pct;
         n->memory_pct = (int32_t)ev->NODE_CHANGED.memory_pct;
         break;

@@ -176,14 +176,14 @@ static void hear_refused(struct engine *g, int64_t node, const struct attempt_re
     const struct node *n = fleet_node(view(g), node);
     const struct job *j = fleet_job(view(g), a->job);
     const struct attempt *open = fleet_job_attempt(view(g), j);
-    bool explained = n->busy;
+    bool gate = !view(g)->policy.gate_off, explained = gate && n->busy;
     for (uint32_t p = open->first_part; p != NO_ROW; p = fleet_part_at(view(g), p)->next) {
         const struct device *d = fleet_device(view(g), fleet_part_at(view(g), p)->device);
-        explained |= d->busy || d->health != DEVICE_OK || d->free_mib < j->gpu_memory_mib;
+        explained |= (gate && d->busy) || d->health != DEVICE_OK || d->free_mib < j->gpu_memory_mib;
     }
     if (!explained) {
         struct event hold = {.kind = EVENT_ID_NODE_CHANGED, .subject = node};
-        hold.NODE_CHANGED.busy = 1;
+        hold.NODE_CHANGED.busy = NODE_REFUSES;
         hold.NODE_CHANGED.cpu_pct = n->cpu_pct;
         hold.NODE_CHANGED.memory_pct = n->memory_pct;
         engine_event(g, &hold);
@@ -252,6 +252,28 @@ static void reconcile(struct engine *g, const struct report *r)
     }
 }
 
+static void hear_host(struct engine *g, const struct report *r)
+{
+    const struct node *n = fleet_node(view(g), r->node);
+    struct node_side *side = &g->nodes[r->node];
+    side->host_busy = r->host_busy;
+    if (r->is_hello)
+        side->held_until_mono_ms = 0;
+    /* The very report that refuses a start says that the machine is not busy. Taken at its word,
+     * the next start would be refused a millisecond later, and so on for as long as the cause
+     * lasts. */
+    int32_t busy = side->held_until_mono_ms ? NODE_REFUSES
+                   : r->host_busy           ? NODE_IS_USED
+                                            : NODE_IS_FREE;
+    if (n->busy == busy && !r->is_hello)
+        return;
+    struct event ev = {.kind = EVENT_ID_NODE_CHANGED, .subject = r->node};
+    ev.NODE_CHANGED.busy = busy;
+    ev.NODE_CHANGED.cpu_pct = r->cpu_pct;
+    ev.NODE_CHANGED.memory_pct = r->memory_pct;
+    engine_event(g, &ev);
+}
+
 int command_report(struct engine *g, struct command *c, struct err *e)
 {
     const struct report *r = c->report;
@@ -269,14 +291,8 @@ int command_report(struct engine *g, struct command *c, struct err *e)
         see_device(g, r->node, &r->devices[i]);
     if (r->is_hello)
         miss_devices(g, r);
-    if (r->has_host && (n->busy != r->host_busy || r->is_hello)) {
-        struct event ev = {.kind = EVENT_ID_NODE_CHANGED, .subject = r->node};
-        ev.NODE_CHANGED.busy = r->host_busy;
-        ev.NODE_CHANGED.cpu_pct = r->cpu_pct;
-        ev.NODE_CHANGED.memory_pct = r->memory_pct;
-        engine_event(g, &ev);
-        g->nodes[r->node].held_until_mono_ms = 0;
-    }
+    if (r->has_host)
+        hear_host(g, r);
     for (size_t i = 0; i < r->attempt_count; i++)
         hear_attempt(g, r->node, &r->attempts[i]);
     if (r->is_hello) {

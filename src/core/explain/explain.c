@@ -159,6 +159,10 @@ static const char *say_waits_for(const struct place_plan *p, const struct shape 
         text_addf(out, "node %s is not heard", n->name);
         return "node-unknown";
     case NODE_BUSY:
+        if (n->busy == NODE_REFUSES) {
+            text_addf(out, "node %s refused a start and is asked again in a few seconds", n->name);
+            return "node-refused";
+        }
         text_addf(out, "node %s is busy: CPU %d %%, memory %d %%", n->name, n->cpu_pct,
                   n->memory_pct);
         return "node-busy";

@@ -40,13 +40,21 @@ const char *node_state_name(enum node_state s);
 enum node_isolation { ISOLATION_NONE, ISOLATION_SHARED, ISOLATION_USER };
 const char *isolation_name(int isolation);
 
+enum node_busy {
+    NODE_IS_FREE,
+    NODE_IS_USED, /* by others, above the gate's thresholds */
+    NODE_REFUSES, /* a start, for a reason that no fact shows: left alone for a while, gate or not
+                   */
+};
+
 struct node {
     int64_t id;
     char name[FLEET_NAME];
     char boot_id[FLEET_NAME], data_id[FLEET_NAME], version[32];
     int64_t enrolled_ms, since_ms, heard_epoch;
     int64_t only_principal; /* isolation none: whose jobs it runs; 0: not decided yet */
-    int32_t state, isolation, busy, cpu_pct, memory_pct;
+    int32_t state, isolation, cpu_pct, memory_pct;
+    int32_t busy;                             /* enum node_busy */
     uint32_t cpu_milli, memory_mib;           /* what it has */
     uint32_t cpu_milli_used, memory_mib_used; /* what jobs have reserved */
     uint32_t attempts;                        /* open ones here */

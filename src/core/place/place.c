@@ -78,7 +78,7 @@ enum node_fit place_node_fit(const struct place_plan *p, const struct shape *s,
     }
     if (n->state != NODE_READY || n->heard_epoch != p->view->epoch)
         return NODE_NOT_HEARD;
-    if (n->busy && !p->view->policy.gate_off)
+    if (n->busy == NODE_REFUSES || (n->busy && !p->view->policy.gate_off))
         return NODE_BUSY;
     /* Wide sums: a node may come back smaller than what still runs on it. */
     if ((uint64_t)n->cpu_milli_used + p->cpu_milli[n->id] + s->cpu_milli > n->cpu_milli)

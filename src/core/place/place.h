@@ -59,7 +59,7 @@ enum device_fit place_device_fit(const struct place_plan *p, const struct shape 
 enum node_fit {
     NODE_FITS,
     NODE_NOT_HEARD,
-    NODE_BUSY,   /* CPU or memory: the gate */
+    NODE_BUSY,   /* CPU or memory: the gate; or it has just refused a start */
     NODE_NO_CPU, /* reserved by jobs */
     NODE_NO_MEMORY,
     NODE_TOO_SMALL,   /* for ever: CPU, memory or devices */
