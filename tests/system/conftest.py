@@ -1,6 +1,8 @@
 """What system tests share: where the programs under test are."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,3 +23,12 @@ def build():
     if not (folder / "build.ninja").exists():
         pytest.exit(f"{folder} is no build folder; start this by ./test system", returncode=2)
     return folder
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that jobs, which run under accounts of their own, can pass through."""
+    folder = Path(tempfile.mkdtemp(prefix="reeve-hostile-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
