@@ -193,7 +193,7 @@ int call_query_int(struct call *c, const char *name, int64_t least, int64_t most
 int call_query_bool(struct call *c, const char *name, bool *ret, struct err *e)
 {
     const char *value = http_query_get(c->request, name);
-    *ret = value && strcmp(value, "true") == 0;
+    *ret = value && (!*value || strcmp(value, "true") == 0); /* "?follow" says it, too */
     if (!value || *ret || strcmp(value, "false") == 0)
         return 0;
     err_set(e, ERR_INVALID, "parameter %s must be true or false", name);

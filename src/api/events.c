@@ -190,7 +190,7 @@ static void free_subscriber(struct subscriber *s)
 static bool write_reset(struct subscriber *s, int64_t seq)
 {
     auto_text struct text t = {0};
-    char id[24], data[40];
+    char id[24], data[64];
     snprintf(id, sizeof id, "%lld", (long long)seq);
     snprintf(data, sizeof data, "{\"seq\":%lld,\"kind\":\"reset\"}", (long long)seq);
     sse_write(&t, id, "reset", data, strlen(data));
