@@ -1,9 +1,11 @@
 /*
- * Many calls at once: libcurl's multi interface says which sockets it waits for and until when,
- * libuv polls them. libcurl must not be entered again from its own call-backs, which on_data runs
- * in, so calls are only ever added and ended outside of it (on_kick()).
+ * Many calls at once: plain ones by http_plain.c, those with TLS by libcurl, whose multi interface
+ * says which sockets it waits for and until when, and libuv polls them. libcurl must not be entered
+ * again from its own call-backs, which on_data runs in, so calls are only ever added and ended
+ * outside of it (on_kick()).
  */
 #include "net/http_exchange.h"
+#include "net/http_plain.h"
 
 #include "base/failpoint.h"
 #include "base/mem.h"
@@ -14,6 +16,8 @@ struct http_client_call {
     struct http_client_call *prev, *next; /* in the client's list */
     struct http_client *client;
     struct exchange x;
+    struct plain_call *plain; /* under way without libcurl */
+    char *url;                /* for the same, to be named in an error */
     void (*on_done)(void *arg, const struct http_reply *reply); /* NULL: cancelled */
     bool added;                                                 /* to the multi handle */
     struct err not_begun;                                       /* why it can't be sent at all */
@@ -21,6 +25,8 @@ struct http_client_call {
 
 struct http_client {
     uv_loop_t *loop;
+    struct plain_client *plain;
+    const struct curl_lib *curl; /* NULL until it is needed */
     CURLM *multi;
     uv_timer_t timer; /* libcurl's */
     uv_timer_t kick;  /* runs on_kick() soon */
@@ -46,10 +52,14 @@ static void call_free(struct http_client_call *call)
 {
     struct http_client *c = call->client;
     assert(!c->in_curl);
+    if (call->plain)
+        plain_cancel(call->plain);
     if (call->added)
-        curl_multi_remove_handle(c->multi, call->x.easy);
+        c->curl->multi_remove_handle(c->multi, call->x.easy);
     exchange_clear(&call->x);
-    curl_easy_cleanup(call->x.easy);
+    if (call->x.easy)
+        c->curl->easy_cleanup(call->x.easy);
+    free(call->url);
     *(call->prev ? &call->prev->next : &c->calls) = call->next;
     if (call->next)
         call->next->prev = call->prev;
@@ -65,16 +75,25 @@ static void call_done(struct http_client_call *call, const struct http_reply *re
     call_free(call);
 }
 
+static void on_plain_done(void *arg, const struct err *why)
+{
+    struct http_client_call *call = arg;
+    struct http_reply reply;
+    call->plain = NULL;
+    exchange_result(&call->x, call->url, why, &reply);
+    call_done(call, &reply);
+}
+
 static void take_results(struct http_client *c)
 {
     int left;
-    for (CURLMsg *msg; (msg = curl_multi_info_read(c->multi, &left));) {
+    for (CURLMsg *msg; (msg = c->curl->multi_info_read(c->multi, &left));) {
         if (msg->msg != CURLMSG_DONE)
             continue;
         struct http_client_call *call;
         struct http_reply reply;
         CURLcode code = msg->data.result;
-        curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
+        c->curl->easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
         exchange_reply(&call->x, code, &reply);
         call_done(call, &reply);
     }
@@ -84,7 +103,7 @@ static void act(struct http_client *c, curl_socket_t fd, int events)
 {
     int running;
     c->in_curl = true;
-    curl_multi_socket_action(c->multi, fd, events, &running);
+    c->curl->multi_socket_action(c->multi, fd, events, &running);
     c->in_curl = false;
     take_results(c);
 }
@@ -104,9 +123,9 @@ static void on_kick(uv_timer_t *timer)
                 struct http_reply reply = {.body = "", .headers_ = "", .err = call->not_begun};
                 call_done(call, &reply);
                 again = true;
-            } else if (!call->added) {
+            } else if (call->x.easy && !call->added) {
                 call->added = true;
-                curl_multi_add_handle(c->multi, call->x.easy);
+                c->curl->multi_add_handle(c->multi, call->x.easy);
             }
         }
     }
@@ -155,7 +174,7 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *client, void
         if (p) {
             uv_poll_stop(&p->poll);
             uv_close((uv_handle_t *)&p->poll, on_poll_closed);
-            curl_multi_assign(c->multi, fd, NULL);
+            c->curl->multi_assign(c->multi, fd, NULL);
         }
         return 0;
     }
@@ -168,7 +187,7 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *client, void
             return -1;
         }
         p->poll.data = p;
-        curl_multi_assign(c->multi, fd, p);
+        c->curl->multi_assign(c->multi, fd, p);
     }
     uv_poll_start(&p->poll,
                   (what & CURL_POLL_IN ? UV_READABLE : 0) |
@@ -179,22 +198,52 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *client, void
 
 /* ---- what the owner does ---- */
 
+/* The first call with TLS. */
+static int begin_curl(struct http_client *c, struct err *e)
+{
+    if (c->curl)
+        return 0;
+    c->curl = curl_lib(e);
+    if (!c->curl)
+        return -1;
+    c->multi = c->curl->multi_init();
+    assert(c->multi);
+    c->curl->multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, set_socket);
+    c->curl->multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
+    c->curl->multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+    c->curl->multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+    return 0;
+}
+
 struct http_client *http_client_new(uv_loop_t *loop)
 {
-    exchange_init_curl();
     struct http_client *c = mem_new(struct http_client);
     c->loop = loop;
-    c->multi = curl_multi_init();
-    assert(c->multi);
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, set_socket);
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, set_timer);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+    c->plain = plain_client_new(loop);
     uv_timer_init(loop, &c->timer);
     uv_timer_init(loop, &c->kick);
     c->timer.data = c->kick.data = c;
     c->open_handles = 2;
     return c;
+}
+
+static void begin(struct http_client_call *new, const struct http_call *call, void *arg)
+{
+    struct http_client *c = new->client;
+    new->x.arg = arg;
+    if (FAILPOINT("net.call")) {
+        err_set(&new->not_begun, ERR_UNAVAILABLE, "the call is not made: failpoint net.call");
+    } else if (plain_speaks(call)) {
+        new->url = mem_strdup(call->url);
+        new->plain = plain_begin(c->plain, &new->x, call, on_plain_done, new);
+    } else if (begin_curl(c, &new->not_begun) == 0) {
+        new->x.curl = c->curl;
+        new->x.easy = c->curl->easy_init();
+        assert(new->x.easy);
+        exchange_begin(&new->x, call, arg, &new->not_begun);
+        c->curl->easy_setopt(new->x.easy, CURLOPT_PRIVATE, new);
+        c->curl->easy_setopt(new->x.easy, CURLOPT_NOSIGNAL, 1L); /* the program has other threads */
+    }
 }
 
 struct http_client_call *
@@ -204,13 +253,7 @@ http_client_send(struct http_client *c, const struct http_call *call,
     struct http_client_call *new = mem_new(struct http_client_call);
     new->client = c;
     new->on_done = on_done;
-    new->x.easy = curl_easy_init();
-    assert(new->x.easy);
-    exchange_begin(&new->x, call, arg, &new->not_begun);
-    if (FAILPOINT("net.call"))
-        err_set(&new->not_begun, ERR_UNAVAILABLE, "the call is not made: failpoint net.call");
-    curl_easy_setopt(new->x.easy, CURLOPT_PRIVATE, new);
-    curl_easy_setopt(new->x.easy, CURLOPT_NOSIGNAL, 1L); /* the program has other threads */
+    begin(new, call, arg);
     new->next = c->calls;
     if (new->next)
         new->next->prev = new;
@@ -241,7 +284,9 @@ void http_client_free(struct http_client *c)
     assert(!c->in_curl);
     while (c->calls)
         call_free(c->calls);
-    curl_multi_cleanup(c->multi);
+    plain_client_free(c->plain);
+    if (c->curl)
+        c->curl->multi_cleanup(c->multi);
     uv_close((uv_handle_t *)&c->timer, on_timer_closed);
     uv_close((uv_handle_t *)&c->kick, on_timer_closed);
 }

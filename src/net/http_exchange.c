@@ -13,38 +13,29 @@
 #define MAX_BODY           (16 * 1024 * 1024)
 #define MAX_HEADERS        65536
 
-static void init_curl(void)
-{
-    CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
-    assert(rc == CURLE_OK);
-}
-
-void exchange_init_curl(void)
-{
-    static uv_once_t once = UV_ONCE_INIT;
-    uv_once(&once, init_curl);
-}
-
 /* ---- what comes back ---- */
 
-static size_t on_header(char *line, size_t size, size_t count, void *exchange)
+bool exchange_is_one_line(const char *s)
 {
-    struct exchange *x = exchange;
-    size_t len = size * count;
+    return !s[strcspn(s, "\r\n")];
+}
+
+int exchange_take_line(struct exchange *x, const char *line, size_t len, struct err *e)
+{
     x->heard_ms = clock_mono_ms();
     x->header_bytes += len;
-    if (x->header_bytes > MAX_HEADERS) {
-        err_set(&x->ours, ERR_TOO_LARGE, "the answer has more than %d bytes of headers",
-                MAX_HEADERS);
-        return 0;
-    }
+    if (x->header_bytes > MAX_HEADERS)
+        return err_set(e, ERR_TOO_LARGE, "the answer has more than %d bytes of headers",
+                       MAX_HEADERS);
     if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+        const char *space = memchr(line, ' ', len);
+        x->status = space && line + len - space > 3 ? atoi(space + 1) : 0;
         text_clear(&x->head); /* what came before was an interim answer */
-        return len;
+        return 0;
     }
     const char *colon = memchr(line, ':', len), *end = line + len;
     if (!colon || memchr(line, '\0', len))
-        return len;
+        return 0;
     const char *value = colon + 1;
     while (value < end && (*value == ' ' || *value == '\t'))
         value++;
@@ -54,31 +45,47 @@ static size_t on_header(char *line, size_t size, size_t count, void *exchange)
     text_add_char(&x->head, '\0');
     text_add_bytes(&x->head, value, (size_t)(end - value));
     text_add_char(&x->head, '\0');
-    return len;
+    return 0;
+}
+
+int exchange_take_body(struct exchange *x, const char *bytes, size_t len, struct err *e)
+{
+    x->heard_ms = clock_mono_ms();
+    if (x->stopped) /* cancelled from on_data */
+        return -1;
+    if (x->on_data && x->status / 100 == 2) {
+        if (x->on_data(x->arg, bytes, len) && !x->stopped)
+            return 0;
+        x->stopped = true;
+        return -1;
+    }
+    if (x->body.len + len > x->max_body)
+        return err_set(e, ERR_TOO_LARGE, "the answer has more than %zu bytes", x->max_body);
+    text_add_bytes(&x->body, bytes, len);
+    return 0;
+}
+
+void exchange_set_limits(struct exchange *x, const struct http_call *call, void *arg)
+{
+    x->on_data = call->on_data;
+    x->arg = arg;
+    x->timeout_ms = call->timeout_ms ? call->timeout_ms : call->on_data ? 0 : TIMEOUT_MS;
+    x->connect_ms = call->connect_timeout_ms ? call->connect_timeout_ms : CONNECT_TIMEOUT_MS;
+    x->max_body = call->max_body ? call->max_body : MAX_BODY;
+    x->silence_ms = call->silence_ms;
+    x->heard_ms = clock_mono_ms();
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *exchange)
+{
+    struct exchange *x = exchange;
+    return exchange_take_line(x, line, size * count, &x->ours) == 0 ? size * count : 0;
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *exchange)
 {
     struct exchange *x = exchange;
-    size_t len = size * count;
-    x->heard_ms = clock_mono_ms();
-    if (x->stopped) /* cancelled from on_data */
-        return 0;
-    long status = 0;
-    curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
-
-    if (x->on_data && status / 100 == 2) {
-        if (x->on_data(x->arg, bytes, len))
-            return len;
-        x->stopped = true;
-        return 0;
-    }
-    if (x->body.len + len > x->max_body) {
-        err_set(&x->ours, ERR_TOO_LARGE, "the answer has more than %zu bytes", x->max_body);
-        return 0;
-    }
-    text_add_bytes(&x->body, bytes, len);
-    return len;
+    return exchange_take_body(x, bytes, size * count, &x->ours) == 0 ? size * count : 0;
 }
 
 static int on_progress(void *exchange, curl_off_t down, curl_off_t got, curl_off_t up,
@@ -110,108 +117,98 @@ static curl_socket_t open_public_socket(void *exchange, curlsocktype purpose,
 
 /* ---- begin ---- */
 
-static bool is_one_line(const char *s)
-{
-    return !s[strcspn(s, "\r\n")];
-}
-
 static int add_headers(struct exchange *x, const struct http_call *call, struct err *e)
 {
     bool has_type = false;
     for (const struct http_header *h = call->headers; h && h->name; h++) {
-        if (!is_one_line(h->name) || !is_one_line(h->value))
+        if (!exchange_is_one_line(h->name) || !exchange_is_one_line(h->value))
             return err_set(e, ERR_INVALID, "a header of the call holds a line break");
         has_type = has_type || strcasecmp(h->name, "Content-Type") == 0;
         auto_free char *line =
             h->value[0] ? mem_printf("%s: %s", h->name, h->value) : mem_printf("%s;", h->name);
-        x->headers = curl_slist_append(x->headers, line);
+        x->headers = x->curl->slist_append(x->headers, line);
     }
     if (!has_type) /* or libcurl claims that the body is a form */
-        x->headers = curl_slist_append(x->headers, "Content-Type:");
-    curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
+        x->headers = x->curl->slist_append(x->headers, "Content-Type:");
+    x->curl->easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
     return 0;
 }
 
-static void set_method(CURL *easy, const struct http_call *call)
+static void set_method(struct exchange *x, const struct http_call *call)
 {
+    CURL *easy = x->easy;
     enum http_method method = call->method ? call->method : HTTP_GET;
     bool sends = call->len || method == HTTP_POST || method == HTTP_PUT || method == HTTP_PATCH;
     if (sends) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->len);
-        curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, call->len ? call->body : "");
+        x->curl->easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->len);
+        x->curl->easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, call->len ? call->body : "");
     }
     if (method == HTTP_HEAD)
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        x->curl->easy_setopt(easy, CURLOPT_NOBODY, 1L);
     else if (sends ? method != HTTP_POST : method != HTTP_GET)
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, http_method_name(method));
+        x->curl->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, http_method_name(method));
 }
 
 static void set_limits(struct exchange *x, const struct http_call *call)
 {
     CURL *easy = x->easy;
-    int64_t timeout_ms = call->timeout_ms ? call->timeout_ms : call->on_data ? 0 : TIMEOUT_MS;
-    int64_t connect_ms = call->connect_timeout_ms ? call->connect_timeout_ms : CONNECT_TIMEOUT_MS;
-    x->max_body = call->max_body ? call->max_body : MAX_BODY;
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    x->curl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)x->timeout_ms);
+    x->curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)x->connect_ms);
     if (call->silence_ms) {
-        x->silence_ms = call->silence_ms;
-        x->heard_ms = clock_mono_ms();
-        curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-        curl_easy_setopt(easy, CURLOPT_XFERINFODATA, x);
-        curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+        x->curl->easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+        x->curl->easy_setopt(easy, CURLOPT_XFERINFODATA, x);
+        x->curl->easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
         /* Its speed is a mean over some seconds, which is too lax for us; but it makes libcurl look
          * at the call every second. */
-        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)(call->silence_ms / 1000 + 10));
+        x->curl->easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        x->curl->easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)(call->silence_ms / 1000 + 10));
     }
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    x->curl->easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 }
 
-static void set_protocols(CURL *easy, bool https_only)
+static void set_protocols(struct exchange *x, bool https_only)
 {
 #if LIBCURL_VERSION_NUM >= 0x075500
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, https_only ? "https" : "http,https");
+    x->curl->easy_setopt(x->easy, CURLOPT_PROTOCOLS_STR, https_only ? "https" : "http,https");
 #else
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
-                     (long)(https_only ? CURLPROTO_HTTPS : CURLPROTO_HTTP | CURLPROTO_HTTPS));
+    x->curl->easy_setopt(x->easy, CURLOPT_PROTOCOLS,
+                         (long)(https_only ? CURLPROTO_HTTPS : CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
 }
 
 int exchange_begin(struct exchange *x, const struct http_call *call, void *arg, struct err *e)
 {
     CURL *easy = x->easy;
-    x->on_data = call->on_data;
-    x->arg = arg;
-    curl_easy_setopt(easy, CURLOPT_URL, call->url);
-    set_protocols(easy, call->public_only);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "reeve/" REEVE_VERSION);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->why);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
+    exchange_set_limits(x, call, arg);
+    x->curl->easy_setopt(easy, CURLOPT_URL, call->url);
+    set_protocols(x, call->public_only);
+    x->curl->easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    x->curl->easy_setopt(easy, CURLOPT_PROXY, "");
+    x->curl->easy_setopt(easy, CURLOPT_USERAGENT, "reeve/" REEVE_VERSION);
+    x->curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, x->why);
+    x->curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    x->curl->easy_setopt(easy, CURLOPT_HEADERDATA, x);
+    x->curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    x->curl->easy_setopt(easy, CURLOPT_WRITEDATA, x);
     if (call->unix_socket)
-        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
+        x->curl->easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
     if (call->ca_file) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, call->ca_file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+        x->curl->easy_setopt(easy, CURLOPT_CAINFO, call->ca_file);
+        x->curl->easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
     if (call->insecure) {
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+        x->curl->easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        x->curl->easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
     }
     if (call->public_only) {
-        curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_public_socket);
-        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, x);
+        x->curl->easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_public_socket);
+        x->curl->easy_setopt(easy, CURLOPT_OPENSOCKETDATA, x);
         /* A kept connection was checked when it was opened, but maybe for a call that allows more.
          */
-        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+        x->curl->easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     }
     set_limits(x, call);
-    set_method(easy, call);
+    set_method(x, call);
     return add_headers(x, call, e);
 }
 
@@ -249,20 +246,16 @@ static void add_place(struct text *out, const char *url)
     text_add_bytes(out, host, len);
 }
 
-void exchange_reply(struct exchange *x, CURLcode code, struct http_reply *ret)
+void exchange_result(struct exchange *x, const char *url, const struct err *why,
+                     struct http_reply *ret)
 {
-    long status = 0;
-    curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
-    *ret = (struct http_reply){.status = (int)status};
-    if (code != CURLE_OK && x->ours.code) {
-        ret->err = x->ours;
-    } else if (code != CURLE_OK && !x->stopped) {
+    *ret = (struct http_reply){.status = x->status};
+    if (why && !x->stopped) {
         auto_text struct text place = {0};
-        const char *url = NULL;
-        curl_easy_getinfo(x->easy, CURLINFO_EFFECTIVE_URL, &url);
-        add_place(&place, url ? url : "");
-        err_set(&ret->err, code_of(code), "%s: %s", text_get(&place),
-                x->why[0] ? x->why : curl_easy_strerror(code));
+        add_place(&place, url);
+        ret->err = *why;
+        if (why->code != ERR_INVALID && why->code != ERR_TOO_LARGE)
+            err_wrap(&ret->err, "%s", text_get(&place));
     }
     text_add_char(&x->head, '\0'); /* an empty name ends the list */
     ret->body = text_get(&x->body);
@@ -270,12 +263,23 @@ void exchange_reply(struct exchange *x, CURLcode code, struct http_reply *ret)
     ret->headers_ = text_get(&x->head);
 }
 
+void exchange_reply(struct exchange *x, CURLcode code, struct http_reply *ret)
+{
+    const char *url = NULL;
+    struct err why = x->ours;
+    if (!why.code)
+        err_set(&why, code_of(code), "%s", x->why[0] ? x->why : x->curl->easy_strerror(code));
+    x->curl->easy_getinfo(x->easy, CURLINFO_EFFECTIVE_URL, &url);
+    exchange_result(x, url ? url : "", code == CURLE_OK ? NULL : &why, ret);
+}
+
 void exchange_clear(struct exchange *x)
 {
-    curl_slist_free_all(x->headers);
+    if (x->curl)
+        x->curl->slist_free_all(x->headers);
     text_done(&x->head);
     text_done(&x->body);
-    *x = (struct exchange){.easy = x->easy};
+    *x = (struct exchange){.curl = x->curl, .easy = x->easy};
 }
 
 const char *http_reply_header(const struct http_reply *reply, const char *name)

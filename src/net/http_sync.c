@@ -1,4 +1,6 @@
+/* Plain calls run on a loop of their own until they are answered; those with TLS in libcurl. */
 #include "net/http_exchange.h"
+#include "net/http_plain.h"
 
 #include "base/mem.h"
 
@@ -6,14 +8,20 @@
 
 struct http_sync {
     struct exchange x;
+    uv_loop_t loop;
+    struct plain_client *plain;
+
+    bool done; /* the call under way */
+    bool has_failed;
+    struct err why;
 };
 
 struct http_sync *http_sync_new(void)
 {
-    exchange_init_curl();
     struct http_sync *s = mem_new(struct http_sync);
-    s->x.easy = curl_easy_init();
-    assert(s->x.easy);
+    int rc = uv_loop_init(&s->loop);
+    assert(rc == 0);
+    s->plain = plain_client_new(&s->loop);
     return s;
 }
 
@@ -22,22 +30,61 @@ void http_sync_free(struct http_sync *s)
     if (!s)
         return;
     exchange_clear(&s->x);
-    curl_easy_cleanup(s->x.easy);
+    if (s->x.easy)
+        s->x.curl->easy_cleanup(s->x.easy);
+    plain_client_free(s->plain);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&s->loop);
     free(s);
+}
+
+static void on_done(void *arg, const struct err *why)
+{
+    struct http_sync *s = arg;
+    s->done = true;
+    s->has_failed = why != NULL;
+    if (why)
+        s->why = *why;
+}
+
+static void send_plain(struct http_sync *s, const struct http_call *call, void *arg,
+                       struct http_reply *ret)
+{
+    s->done = false;
+    s->x.arg = arg;
+    plain_begin(s->plain, &s->x, call, on_done, s);
+    while (!s->done)
+        uv_run(&s->loop, UV_RUN_ONCE);
+    exchange_result(&s->x, call->url, s->has_failed ? &s->why : NULL, ret);
+}
+
+static void send_by_curl(struct http_sync *s, const struct http_call *call, void *arg,
+                         struct http_reply *ret)
+{
+    if (!s->x.curl)
+        s->x.curl = curl_lib(&ret->err);
+    if (!s->x.curl)
+        return;
+    if (!s->x.easy)
+        s->x.easy = s->x.curl->easy_init();
+    assert(s->x.easy);
+    s->x.curl->easy_reset(s->x.easy); /* keeps its connections */
+    if (exchange_begin(&s->x, call, arg, &ret->err) == 0)
+        exchange_reply(&s->x, s->x.curl->easy_perform(s->x.easy), ret);
 }
 
 int http_sync_send(struct http_sync *s, const struct http_call *call, void *arg,
                    struct http_reply *ret, struct err *e)
 {
     exchange_clear(&s->x);
-    curl_easy_reset(s->x.easy); /* keeps its connections */
-    struct http_reply reply = {.body = "", .headers_ = ""};
-    if (exchange_begin(&s->x, call, arg, &reply.err) == 0)
-        exchange_reply(&s->x, curl_easy_perform(s->x.easy), &reply);
-    *ret = reply;
-    if (reply.err.code == ERR_NONE)
+    *ret = (struct http_reply){.body = "", .headers_ = ""};
+    if (plain_speaks(call))
+        send_plain(s, call, arg, ret);
+    else
+        send_by_curl(s, call, arg, ret);
+    if (ret->err.code == ERR_NONE)
         return 0;
     if (e)
-        *e = reply.err;
+        *e = ret->err;
     return -1;
 }
