@@ -9,6 +9,8 @@ import pytest
 import requests
 from plant import Plant, until
 
+pytestmark = pytest.mark.short
+
 ROLES = ["admin", "operator", "user", "viewer", "service"]
 
 # Role by role: A all, o own things only, - not at all. As in tests/unit/api/test_routes.c.
@@ -54,6 +56,7 @@ def plant(build):
     p.start_reeved()
     yield p
     p.stop()
+    assert p.reeved.returncode == 0, p.log_tail("reeved.log")
 
 
 @pytest.fixture(scope="module")

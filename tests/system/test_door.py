@@ -10,6 +10,8 @@ import requests
 from fake_agent import FakeAgent, hang_up
 from plant import Plant, until
 
+pytestmark = pytest.mark.short
+
 
 @pytest.fixture(scope="module")
 def plant(build):
@@ -20,6 +22,7 @@ def plant(build):
     p.token = {n: p.ask("POST", "/api/v1/tokens", {"user": n}).json()["token"] for n in ["alice", "bob", "serv"]}
     yield p
     p.stop()
+    assert p.reeved.returncode == 0, p.log_tail("reeved.log")
 
 
 @pytest.fixture(scope="module")

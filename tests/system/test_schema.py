@@ -19,6 +19,7 @@ def plant(build):
     p.submit(["true"])
     yield p
     p.stop()
+    assert p.reeved.returncode == 0, p.log_tail("reeved.log")
 
 
 # Valid by the document and still refused, rightly: a key used before (422), a user who is not there.
