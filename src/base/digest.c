@@ -2,22 +2,26 @@
 
 #include "base/mem.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
+#include <nettle/memops.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <sys/random.h>
 
+/* nettle's, as GnuTLS is in our programs anyway: libcrypto would be 1.5 MiB more of the agent. */
+struct digest_state {
+    struct sha256_ctx ctx;
+};
+
 struct digest_state *digest_begin(void)
 {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    if (!ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
-        abort();
-    return (struct digest_state *)ctx;
+    struct digest_state *s = mem_new(struct digest_state);
+    sha256_init(&s->ctx);
+    return s;
 }
 
 void digest_add(struct digest_state *s, const void *p, size_t len)
 {
-    EVP_DigestUpdate((EVP_MD_CTX *)s, p, len);
+    sha256_update(&s->ctx, len, p);
 }
 
 void digest_add_int(struct digest_state *s, int64_t value)
@@ -31,21 +35,24 @@ void digest_add_int(struct digest_state *s, int64_t value)
 struct digest digest_end(struct digest_state *s)
 {
     struct digest d;
-    EVP_DigestFinal_ex((EVP_MD_CTX *)s, d.bytes, NULL);
-    EVP_MD_CTX_free((EVP_MD_CTX *)s);
+    sha256_digest(&s->ctx, sizeof d.bytes, d.bytes);
+    free(s);
     return d;
 }
 
 struct digest digest_of(const void *p, size_t len)
 {
-    struct digest_state *s = digest_begin();
-    digest_add(s, p, len);
-    return digest_end(s);
+    struct sha256_ctx ctx;
+    struct digest d;
+    sha256_init(&ctx);
+    sha256_update(&ctx, len, p);
+    sha256_digest(&ctx, sizeof d.bytes, d.bytes);
+    return d;
 }
 
 bool digest_equal(const struct digest *a, const struct digest *b)
 {
-    return CRYPTO_memcmp(a->bytes, b->bytes, DIGEST_SIZE) == 0;
+    return memeql_sec(a->bytes, b->bytes, DIGEST_SIZE);
 }
 
 char *hex_write(char *out, const void *p, size_t len)
