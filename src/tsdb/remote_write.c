@@ -3,8 +3,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "remote_write.pb-c.h"
+#include "tsdb/snappy.h"
 
-#include <snappy-c.h>
 #include <string.h>
 
 enum {
@@ -247,22 +247,22 @@ int remote_write_decode(const void *body, size_t len, remote_write_on_series on_
                         struct err *e)
 {
     size_t unpacked;
-    if (snappy_uncompressed_length(body, len, &unpacked) != SNAPPY_OK)
+    if (!snappy_content(body, len, &unpacked))
         return err_set(e, ERR_INVALID, "the body is no snappy block");
     if (unpacked > REMOTE_WRITE_BYTES_MOST)
         return err_set(e, ERR_TOO_LARGE, "the message has more than %d bytes",
                        REMOTE_WRITE_BYTES_MOST);
-    auto_free char *message = malloc(unpacked ? unpacked : 1);
+    auto_free uint8_t *message = malloc(unpacked ? unpacked : 1);
     if (!message)
         return err_set(e, ERR_EXHAUSTED, "no memory for a message of %zu bytes", unpacked);
-    if (snappy_uncompress(body, len, message, &unpacked) != SNAPPY_OK)
+    if (!snappy_unpack(body, len, message, unpacked))
         return err_set(e, ERR_INVALID, "the body is no snappy block");
 
     struct decoder *d = mem_new(struct decoder);
     d->allocator = (ProtobufCAllocator){arena_take, arena_ignore, &d->arena};
     d->on_series = on_series;
     d->arg = arg;
-    int rc = take_message(d, (const uint8_t *)message, unpacked, e);
+    int rc = take_message(d, message, unpacked, e);
     arena_done(&d->arena);
     free(d->samples);
     free(d);
@@ -334,12 +334,9 @@ static int pack(const struct tree *t, void **ret, size_t *ret_len, struct err *e
                        REMOTE_WRITE_BYTES_MOST);
     auto_free uint8_t *message = mem_alloc(1, size);
     remote_write__write_request__pack(&t->request, message);
-    size_t packed = snappy_max_compressed_length(size);
-    auto_free char *body = mem_alloc(1, packed);
-    if (snappy_compress((const char *)message, size, body, &packed) != SNAPPY_OK)
-        return err_set(e, ERR_INTERNAL, "could not compress a message of %zu bytes", size);
+    auto_free uint8_t *body = mem_alloc(1, snappy_room(size));
+    *ret_len = snappy_pack(message, size, body);
     *ret = TAKE(body);
-    *ret_len = packed;
     return 0;
 }
 
