@@ -144,7 +144,7 @@ int apply_job_retried(struct core *c, const struct event *ev, struct err *e)
     struct job job = job_from(ev->subject, ev);
     job.team = team_intern(c, ev->JOB_RETRIED.team);
     job.submitted_ms = ev->JOB_RETRIED.submitted_ms;
-    job.attempts = (uint16_t)ev->JOB_RETRIED.attempts;
+    job.attempts = (uint32_t)ev->JOB_RETRIED.attempts;
     job.run_ms = ev->JOB_RETRIED.run_ms;
     job.energy_mj = ev->JOB_RETRIED.energy_mj;
     job.cost_micros = ev->JOB_RETRIED.cost_micros;

@@ -351,7 +351,7 @@ static int load_job_state(struct core *c, const struct job_state_row *r)
         .run_ms = r->run_ms,
         .energy_mj = r->energy_mj,
         .cost_micros = r->cost_micros,
-        .attempts = (uint16_t)r->attempts,
+        .attempts = (uint32_t)r->attempts,
         .retries_left = (uint16_t)r->retries_left,
         .flags = (uint16_t)r->flags,
         .state = (uint8_t)r->state,

@@ -36,14 +36,38 @@ __attribute__((constructor)) static void begin(void)
     log_fd = REAL(open)(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
+/* A program that closes all descriptors closes ours, too, and may open others under its number. */
+static void be_sure_of_log(void)
+{
+    static struct stat known;
+    struct stat now;
+    if (known.st_ino && fstat(log_fd, &now) == 0 && now.st_ino == known.st_ino &&
+        now.st_dev == known.st_dev)
+        return;
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/log", log_folder);
+    int fd = REAL(open)(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd >= 0)
+        fchmod(fd, 0666); /* jobs of other users write, too */
+    log_fd = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 700);
+    if (fd >= 0)
+        REAL(close)(fd);
+    fstat(log_fd, &known);
+}
+
 static void put(struct record r, const char *path, const char *path2, const void *bytes)
 {
     struct iovec v[4] = {{&r, sizeof r},
                          {(void *)path, r.path_len = path ? (uint32_t)strlen(path) : 0},
                          {(void *)path2, r.path2_len = path2 ? (uint32_t)strlen(path2) : 0},
                          {(void *)bytes, r.bytes}};
-    if (writev(log_fd, v, 4) < 0)
+    be_sure_of_log();
+    if (log_fd < 0)
+        return;
+    if (REAL(writev)(log_fd, v, 4) < 0) {
+        perror("powerloss: the log cannot be written");
         abort();
+    }
 }
 
 /* The absolute path of NAME in the folder DIR, its last part not followed. False: not below the

@@ -103,9 +103,9 @@ struct job {
     int64_t run_ms, energy_mj, cost_micros; /* of ended attempts */
     uint64_t place; /* lower goes first: the ledger number of its submission or retry */
     uint32_t principal, submitter, team, shape, attempt;
-    uint32_t gpu_memory_mib, cpu_milli, memory_mib, time_limit_s;
-    uint16_t gpus, attempts, retries, retries_left, flags;
-    uint8_t state, unused;
+    uint32_t gpu_memory_mib, cpu_milli, memory_mib, time_limit_s, attempts;
+    uint16_t gpus, retries, retries_left, flags;
+    uint8_t state, unused[3];
 };
 _Static_assert(sizeof(struct job) <= 128, "a queued job is at most 128 bytes hot");
 
