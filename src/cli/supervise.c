@@ -28,6 +28,8 @@ struct child {
     unsigned failures;          /* in a row */
     int64_t started_ms, due_ms; /* steady clock */
     int status;                 /* of its last end */
+    void (*before_restart)(void *arg);
+    void *arg;
 };
 
 struct supervisor {
@@ -130,7 +132,9 @@ int supervisor_start(struct supervisor *s, const struct child_spec *spec, int *r
     *c = (struct child){.name = mem_strdup(spec->name),
                         .log_file = spec->log_file ? mem_strdup(spec->log_file) : NULL,
                         .argv = copy_list(spec->argv),
-                        .env = copy_list(spec->env)};
+                        .env = copy_list(spec->env),
+                        .before_restart = spec->before_restart,
+                        .arg = spec->arg};
     *ret_child = s->count++;
     return launch(s, c, e);
 }
@@ -195,7 +199,11 @@ static int start_due(struct supervisor *s, struct err *e)
                            c->log_file ? "; its log is " : "", c->log_file ? c->log_file : "");
         }
         struct err trouble = {0};
-        if (clock_mono_ms() >= c->due_ms && launch(s, c, &trouble) < 0) {
+        if (clock_mono_ms() < c->due_ms)
+            continue;
+        if (c->before_restart)
+            c->before_restart(c->arg);
+        if (launch(s, c, &trouble) < 0) {
             log_warn("could not start it again, trying later", F_TEXT("program", c->name),
                      F_ERR(&trouble));
             c->due_ms = clock_mono_ms() + BACKOFF_MOST_MS;

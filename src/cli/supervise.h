@@ -25,6 +25,9 @@ struct child_spec {
     const char *const *argv; /* the program's absolute path first; ends with NULL; copied */
     const char *const *env;  /* whole environment; ends with NULL; copied */
     const char *log_file;    /* standard output and error go there; NULL: where ours go */
+    /* Called before it is started again after a death; NULL: nothing is to be done then. */
+    void (*before_restart)(void *arg);
+    void *arg;
 };
 
 /* Starts it now and returns its number. Children end when this process does, however it ends. */

@@ -1,7 +1,9 @@
 #include "cli/up.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "cli/json_view.h"
 #include "cli/place.h"
@@ -127,12 +129,16 @@ static void add_option(struct words *w, const char *name, const char *value)
 }
 
 static int start_child(struct up *u, const char *name, const struct words *w, const char *env,
-                       int *ret_child, struct err *e)
+                       void (*before_restart)(void *up), int *ret_child, struct err *e)
 {
     auto_free char **list = child_environment(env);
     auto_free char *log = u->log_folder ? mem_printf("%s/%s.log", u->log_folder, name) : NULL;
-    struct child_spec spec = {
-        .name = name, .argv = w->list, .env = (const char *const *)list, .log_file = log};
+    struct child_spec spec = {.name = name,
+                              .argv = w->list,
+                              .env = (const char *const *)list,
+                              .log_file = log,
+                              .before_restart = before_restart,
+                              .arg = u};
     return supervisor_start(u->children, &spec, ret_child, e);
 }
 
@@ -157,7 +163,7 @@ static int start_reeved(struct up *u, struct err *e)
     }
     if (u->o->insecure)
         add_word(&w, "--insecure");
-    return start_child(u, "reeved", &w, NULL, &u->reeved, e);
+    return start_child(u, "reeved", &w, NULL, NULL, &u->reeved, e);
 }
 
 /* Steps the supervisor until READY says so. */
@@ -186,34 +192,49 @@ static bool reeved_is_ready(struct up *u)
 
 /* ---- the agent ---- */
 
-/* A one-time token for our own agent, unless it has a key from an earlier start. */
-static int prepare_enrolment(struct up *u, const char *folder, const char *token_file,
-                             struct err *e)
+static char *token_file(const struct up *u)
 {
-    auto_free char *key = mem_printf("%s/node.key", folder);
+    return mem_printf("%s/agent.token", u->data);
+}
+
+/* A one-time token for our own agent, unless it has a key from an earlier start. */
+static int prepare_enrolment(struct up *u, struct err *e)
+{
+    auto_free char *key = mem_printf("%s/node.key", u->agent_data), *file = token_file(u);
     auto_json json_t *body = json_object(), *answer = NULL;
     if (access(key, F_OK) == 0)
         return 0;
     json_object_set_new(body, "expires_in", json_string("1h"));
     if (client_send(u->client, HTTP_POST, "/api/v1/enrolments", body, &answer, e) < 0)
         return err_wrap(e, "could not make a token for the agent");
+    if (FAILPOINT("up.token"))
+        return err_set(e, ERR_UNAVAILABLE, "failpoint up.token");
     auto_free char *line = mem_printf("%s\n", view_text(answer, "token"));
-    return file_replace(token_file, line, strlen(line), 0600, e);
+    return file_replace(file, line, strlen(line), 0600, e);
+}
+
+/* An agent that died between its enrolment and the keeping of its key has used up its token. When
+ * the control plane is away as well, the agent is restarted without, and tries the old one. */
+static void enrol_again(void *arg)
+{
+    struct err e = {0};
+    if (prepare_enrolment(arg, &e) < 0)
+        log_warn("no new token for the agent", F_ERR(&e));
 }
 
 static int start_agent(struct up *u, struct err *e)
 {
     auto_free char *program = NULL, *library = NULL, *scenario = NULL;
     const char *folder = u->agent_data;
-    auto_free char *token_file = mem_printf("%s/agent.token", u->data);
+    auto_free char *token = token_file(u);
     auto_free char *server = mem_printf("unix:%s", u->socket);
     if (place_program("reeve-agent", &program, e) < 0 || file_make_folder(folder, 0711, e) < 0 ||
-        prepare_enrolment(u, folder, token_file, e) < 0)
+        prepare_enrolment(u, e) < 0)
         return -1;
     struct words w = {0};
     add_word(&w, program);
     add_option(&w, "--server", server);
-    add_option(&w, "--token-file", token_file);
+    add_option(&w, "--token-file", token);
     add_option(&w, "--data", folder);
     add_option(&w, "--listen", u->o->agent_listen);
     add_option(&w, "--node", u->o->node);
@@ -232,7 +253,7 @@ static int start_agent(struct up *u, struct err *e)
         add_option(&w, "--gpu-library", library);
         scenario = u->scenario ? mem_printf("REEVE_SIM_SCENARIO=%s", u->scenario) : NULL;
     }
-    return start_child(u, "reeve-agent", &w, scenario, &u->agent, e);
+    return start_child(u, "reeve-agent", &w, scenario, enrol_again, &u->agent, e);
 }
 
 /* Ready when the control plane has heard of its GPUs, or of the node where it has none. */

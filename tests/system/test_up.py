@@ -139,6 +139,27 @@ def test_a_killed_machine_leaves_its_jobs_running_and_finds_them_again(machine):
     assert done["attempt"] == 1
 
 
+def test_an_agent_that_lost_its_key_is_let_in_again(machine):
+    machine.start()
+    old = machine.child("reeve-agent")
+    (machine.data / "agent/node.key").unlink()
+    os.kill(old, signal.SIGKILL)
+    until(lambda: (machine.data / "agent/node.key").exists())
+    assert machine.reeve("submit", "--wait", "--", "true").returncode == 0
+
+
+def test_dying_before_the_agents_token_is_kept_costs_nothing(machine):
+    """The row up.token of docs/crash-points.md."""
+    machine.env["REEVE_FAILPOINTS"] = "up.token=kill@1"
+    with pytest.raises(AssertionError):
+        machine.start()
+    assert machine.program.wait(timeout=30) == -signal.SIGKILL
+    until(lambda: not machine.child("reeved"))
+    del machine.env["REEVE_FAILPOINTS"]
+    machine.start()
+    assert machine.reeve("submit", "--wait", "--", "true").returncode == 0
+
+
 def test_two_machines_do_not_share_a_data_folder(machine):
     machine.start()
     done = subprocess.run(
