@@ -206,3 +206,15 @@ def test_shim_dies(plant, point, test):
         assert outcomes[-1] == "completed" and outcomes[0] in ("lost", "refused")
     elif test == "fails":
         assert outcomes == ["signalled"]
+
+
+def test_reeved_dies_between_a_jobs_rows_and_its_logs(plant):
+    plant.start_reeved(killing("api.deleted"))
+    job = plant.submit(["true"])["id"]
+    plant.ask("POST", f"/api/v1/jobs/{job}/cancel")
+    with pytest.raises(requests.RequestException):
+        plant.ask("DELETE", f"/api/v1/jobs/{job}")
+    assert plant.reeved.wait(30) == -9
+    plant.start_reeved()
+    assert plant.ask("GET", f"/api/v1/jobs/{job}").status_code == 404
+    assert plant.ask("POST", "/api/v1/ledger:verify").json()["ok"]
