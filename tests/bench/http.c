@@ -1,9 +1,11 @@
 /*
  * The HTTP server alone, for tests/bench/http:
  *
- *     bench_http serve             prints its port; GET /small, POST /pass (by way of another
- * thread) bench_http events COUNT      COUNT streams to a server of its own, an event a second for
- * a while
+ *     bench_http serve                     prints its port; GET /small, POST /pass (by way of
+ *                                          another thread)
+ *     bench_http events COUNT              COUNT streams to a server of its own, an event at a time
+ *     bench_http watch COUNT PORT TOKEN    for tests/bench/events: COUNT streams to reeved, which
+ * is given a job at a time
  */
 #include "base/clock.h"
 #include "base/json_out.h"
@@ -137,16 +139,14 @@ static double cpu_s(pid_t pid)
     return (double)(user + sys) / (double)sysconf(_SC_CLK_TCK);
 }
 
-static int open_stream(uint16_t at)
+static int open_stream(uint16_t at, const char *request)
 {
-    static const char request[] = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(at)};
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     char head[1024];
     if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr) < 0 ||
-        send(fd, request, sizeof request - 1, MSG_NOSIGNAL) < 0 ||
-        recv(fd, head, sizeof head, 0) <= 0)
+        send(fd, request, strlen(request), MSG_NOSIGNAL) < 0 || recv(fd, head, sizeof head, 0) <= 0)
         die("could not open a stream");
     return fd;
 }
@@ -160,6 +160,7 @@ static int compare(const void *a, const void *b)
 static void events(size_t count)
 {
     enum { EVENTS = 5 };
+    static const char request[] = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
     int to_child[2], from_child[2];
     if (pipe(to_child) < 0 || pipe(from_child) < 0)
         die("no pipe");
@@ -181,7 +182,7 @@ static void events(size_t count)
     long empty_kib = rss_kib(child);
     int epoll = epoll_create1(0);
     for (size_t i = 0; i < count; i++) {
-        struct epoll_event ev = {.events = EPOLLIN, .data.fd = open_stream(port)};
+        struct epoll_event ev = {.events = EPOLLIN, .data.fd = open_stream(port, request)};
         epoll_ctl(epoll, EPOLL_CTL_ADD, ev.data.fd, &ev);
     }
     long open_kib = rss_kib(child);
@@ -221,8 +222,102 @@ static void events(size_t count)
     waitpid(child, NULL, 0);
 }
 
+/* ---- events of the real control plane ---- */
+
+struct watched {
+    int fd;
+    bool has; /* this job's submission */
+};
+
+/* Waits until every stream has told of JOB; adds how long after BEGIN_US each did. */
+static void gather(int epoll, struct watched *w, size_t count, const char *job, int64_t begin_us,
+                   int64_t *late_us)
+{
+    for (size_t i = 0; i < count; i++)
+        w[i].has = false;
+    for (size_t got = 0; got < count;) {
+        struct epoll_event evs[256];
+        int ready = epoll_wait(epoll, evs, 256, 10000);
+        if (ready <= 0)
+            die("events are missing");
+        for (int i = 0; i < ready; i++) {
+            struct watched *s = evs[i].data.ptr;
+            char bytes[16384];
+            ssize_t len = recv(s->fd, bytes, sizeof bytes - 1, 0);
+            if (len <= 0)
+                die("a stream broke");
+            bytes[len] = '\0';
+            if (s->has || !strstr(bytes, job))
+                continue;
+            s->has = true;
+            late_us[got++] = clock_mono_us() - begin_us;
+        }
+    }
+}
+
+static int64_t submit(int fd, const char *token)
+{
+    static const char body[] = "{\"name\":\"watched\",\"command\":[\"true\"],\"gpus\":1}";
+    auto_text struct text t = {0};
+    char answer[8192];
+    text_addf(&t,
+              "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
+              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+              token, sizeof body - 1, body);
+    ssize_t len = -1;
+    if (send(fd, t.data, t.len, MSG_NOSIGNAL) == (ssize_t)t.len)
+        len = recv(fd, answer, sizeof answer - 1, 0);
+    answer[len > 0 ? len : 0] = '\0';
+    const char *id = strstr(answer, "\"id\":");
+    if (!id)
+        die("a job was not accepted");
+    return atoll(id + 5);
+}
+
+static void watch(size_t count, const char *token)
+{
+    enum { JOBS = 10 };
+    auto_text struct text request = {0};
+    struct watched *w = mem_new_array(struct watched, count);
+    int64_t *late_us = mem_new_array(int64_t, count * JOBS);
+    int epoll = epoll_create1(0);
+    text_addf(&request,
+              "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n",
+              token);
+    loop_raise_open_files();
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port)};
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int poster = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (poster < 0 || connect(poster, (struct sockaddr *)&addr, sizeof addr) < 0)
+        die("no connection");
+    for (size_t i = 0; i < count; i++) {
+        struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &w[i]};
+        w[i].fd = open_stream(port, request.data);
+        epoll_ctl(epoll, EPOLL_CTL_ADD, w[i].fd, &ev);
+    }
+    printf("open\n");
+    fflush(stdout);
+    for (int n = 0; n < JOBS; n++) {
+        char job[64];
+        int64_t begin_us = clock_mono_us();
+        snprintf(job, sizeof job, "\"job\":%lld,", (long long)submit(poster, token));
+        gather(epoll, w, count, job, begin_us, late_us + (size_t)n * count);
+        nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    }
+    qsort(late_us, count * JOBS, sizeof *late_us, compare);
+    printf("%.1f %.1f\n", (double)late_us[count * JOBS / 2] / 1000,
+           (double)late_us[count * JOBS * 99 / 100] / 1000);
+    fflush(stdout);
+    getchar(); /* the streams stay until we are told */
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 5 && strcmp(argv[1], "watch") == 0) {
+        port = (uint16_t)atoi(argv[3]);
+        watch((size_t)atoll(argv[2]), argv[4]);
+        return 0;
+    }
     if (argc == 3 && strcmp(argv[1], "events") == 0) {
         events((size_t)atoll(argv[2]));
         return 0;
