@@ -4,9 +4,31 @@
 
 #include <assert.h>
 
-static void quote(struct text *t, const char *s, size_t len)
+/* Most texts are short and need no escapes: one pass, nothing but the copy. False: this one does.
+ */
+static bool quote_plain(struct text *t, const char *s, size_t len)
 {
     text_reserve(t, len + 2);
+    char *start = t->data + t->len, *to = start;
+    *to++ = '"';
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') {
+            *start = '\0';
+            return false;
+        }
+        *to++ = (char)c;
+    }
+    *to++ = '"';
+    *to = '\0';
+    t->len += len + 2;
+    return true;
+}
+
+static void quote(struct text *t, const char *s, size_t len)
+{
+    if (quote_plain(t, s, len))
+        return;
     text_add_char(t, '"');
     size_t done = 0;
     bool valid = text_is_utf8(s, len);
