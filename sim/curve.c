@@ -2,8 +2,6 @@
 
 #include "base/mem.h"
 
-#include <math.h>
-
 enum { MOST_POINTS = 1000 };
 
 static int read_points(const json_t *list, double most, const char *what, struct curve *c,
@@ -118,7 +116,7 @@ static double points_at(const struct curve *c, double t)
     const struct curve_point *p = c->points, *last = &c->points[c->count - 1];
 
     if (c->loop && last->seconds > 0 && t > last->seconds)
-        t = fmod(t, last->seconds);
+        t -= (double)(int64_t)(t / last->seconds) * last->seconds;
     if (t <= p->seconds)
         return p->value;
     while (p < last && t >= p[1].seconds)
@@ -128,13 +126,27 @@ static double points_at(const struct curve *c, double t)
     return p->value + (p[1].value - p->value) * (t - p->seconds) / (p[1].seconds - p->seconds);
 }
 
+/*
+ * The sine of so many whole turns, within 0.001. libm's would bring half a MiB into each process
+ * that opens the simulator, which is to be as light as what it stands for.
+ */
+static double sine(double turns)
+{
+    double x = turns - (double)(int64_t)turns;
+    x = x < 0 ? x + 1 : x;
+    bool second = x >= 0.5;
+    double p = (second ? x - 0.5 : x) * 2, y = 4 * p * (1 - p); /* half a turn as a parabola */
+    y = y * (0.775 + 0.225 * y);
+    return second ? -y : y;
+}
+
 double curve_at(const struct curve *c, double seconds)
 {
     switch (c->kind) {
     case CURVE_POINTS:
         return points_at(c, seconds);
     case CURVE_SINE: {
-        double v = c->value + c->amplitude * sin(seconds / c->period * 2 * M_PI);
+        double v = c->value + c->amplitude * sine(seconds / c->period);
         return v < 0 ? 0 : v > c->most ? c->most : v;
     }
     case CURVE_CONSTANT:

@@ -4,8 +4,6 @@
 #include "clients.h"
 #include "state.h"
 
-#include <math.h>
-
 enum {
     ADVANCE_EVERY_MS = 20,
     MOST_STEPS = 600, /* of one catching up; each is then longer */
@@ -59,6 +57,24 @@ const struct scenario *world_scenario(const struct world *w)
 int64_t world_t_ms(const struct world *w)
 {
     return w->t_ms;
+}
+
+/* Without libm, see curve.c. exp(-X) for X >= 0, within 0.0005. */
+static double decay(double x)
+{
+    double d = 1 / (1 + x / 1024);
+    for (int i = 0; i < 10; i++)
+        d *= d;
+    return d;
+}
+
+/* Of a share between 0 and 1. */
+static double square_root(double x)
+{
+    double root = 1;
+    for (int i = 0; i < 12 && x > 0; i++)
+        root = (root + x / root) / 2;
+    return x > 0 ? root : 0;
 }
 
 /* The same second of the same device always wavers the same way, in every process. */
@@ -165,7 +181,7 @@ static void advance_device(struct world *w, size_t i, int64_t from_ms, int64_t t
     st->energy_uj += (int64_t)(power * seconds * 1000 + 0.5);
     if (st->temperature_c <= 0)
         st->temperature_c = target;
-    st->temperature_c += (target - st->temperature_c) * (1 - exp(-seconds / WARM_UP_S));
+    st->temperature_c += (target - st->temperature_c) * (1 - decay(seconds / WARM_UP_S));
     /* A tenth of what the links can carry at full load: enough to see them move. */
     double pcie = (double)(1 << d->model.pcie_generation) * 1e8 * load / 100 * seconds;
     st->pcie_rx_bytes += (int64_t)pcie;
@@ -258,8 +274,8 @@ void world_look(const struct world *w, size_t device, struct sim_look *ret)
         .nvlink_rx_kib = st->nvlink_rx_kib,
         .recovery_action = d->recovery_action,
     };
-    ret->clock_mhz =
-        busy ? (int64_t)((double)m->clock_load_mhz * sqrt(power / wanted)) : m->clock_idle_mhz;
+    ret->clock_mhz = busy ? (int64_t)((double)m->clock_load_mhz * square_root(power / wanted))
+                          : m->clock_idle_mhz;
     ret->video_clock_mhz = ret->clock_mhz * 4 / 5;
     if (!busy)
         ret->throttle |= 0x1;
