@@ -290,6 +290,8 @@ void job_child_explain(const struct job_child_failure *f, const struct attempt_s
                  command);
         return;
     case JOB_CHILD_EXEC:
+        if (f->why == EAGAIN) /* what the kernel says of it helps nobody */
+            why = "its account runs as many processes as it may have";
         break;
     }
     snprintf(ret, room, "command '%.200s' cannot be run: %s", command, why);
