@@ -285,6 +285,10 @@ void serve_enrol(struct call *c)
         call_fail(c, &e);
         return;
     }
+    if (report_check_version(in.version, &e) < 0) {
+        call_fail(c, &e);
+        return;
+    }
     if (!text_is_name(in.node, FLEET_NAME - 1)) {
         err_set(&e, ERR_INVALID, "field 'node' must be letters, digits, '.', '_' and '-'");
         err_blame(&e, "node");

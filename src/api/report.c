@@ -32,6 +32,36 @@ static int find_word(const char *const *words, int count, const char *word, cons
     return err_blame(e, "%s", field);
 }
 
+/* ---- version ---- */
+
+enum { MINORS_BACK = 2 };
+
+/* "1.4.2", perhaps with "-rc1" or "+build" behind it. */
+static bool read_version(const char *text, int64_t *ret_major, int64_t *ret_minor)
+{
+    char major[8], minor[8], patch[8], more = '-';
+    return sscanf(text, "%7[0-9].%7[0-9].%7[0-9]%c", major, minor, patch, &more) >= 3 &&
+           (more == '-' || more == '+') &&
+           text_to_int(major, 0, 9999999, "", ret_major, NULL) == 0 &&
+           text_to_int(minor, 0, 9999999, "", ret_minor, NULL) == 0;
+}
+
+int report_check_version(const char *version, struct err *e)
+{
+    int64_t major, minor, our_major = 0, our_minor = 0;
+    read_version(REEVE_VERSION, &our_major, &our_minor);
+    int64_t oldest = our_minor > MINORS_BACK ? our_minor - MINORS_BACK : 0;
+    if (read_version(version, &major, &minor) && major == our_major && minor >= oldest &&
+        minor <= our_minor)
+        return 0;
+    err_set(e, ERR_UNPROCESSABLE,
+            "an agent of version '%.31s' is not served here, only %lld.%lld to %lld.%lld; the "
+            "control plane is upgraded first",
+            version, (long long)our_major, (long long)oldest, (long long)our_major,
+            (long long)our_minor);
+    return err_blame(e, "version");
+}
+
 /* ---- hello and host ---- */
 
 struct hello_in {
@@ -55,7 +85,8 @@ static int read_hello(const json_t *object, struct report *r, struct err *e)
         return 0;
     if (json_read_fields(object, fields, COUNT_OF(fields), false, &in, e) < 0 ||
         find_word(isolations, COUNT_OF(isolations), in.isolation, "isolation", &r->isolation, e) <
-            0)
+            0 ||
+        report_check_version(in.version, e) < 0)
         return err_wrap(e, "hello");
     r->is_hello = true;
     put_text(r->version, sizeof r->version, in.version);
@@ -225,7 +256,10 @@ static const struct json_field top_fields[] = {
 
 static int wrap_index(struct err *e, const char *list, size_t i)
 {
-    return err_wrap(e, "%s[%zu]", list, i);
+    char field[sizeof e->field];
+    strcpy(field, e->field);
+    err_wrap(e, "%s[%zu]", list, i);
+    return err_blame(e, "%s[%zu]%s%.40s", list, i, field[0] ? "." : "", field);
 }
 
 static int read_lists(const struct top_in *in, struct report_in *ret, struct err *e)

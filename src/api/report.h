@@ -19,6 +19,10 @@ struct report_in {
     size_t progress_count;
 };
 
+/* Whether an agent of this version ("1.4.2") is served: one of our major version, and neither newer
+ * than we are nor older than two minor versions. ERR_UNPROCESSABLE says which ones are. */
+int report_check_version(const char *version, struct err *e);
+
 /* ERR_INVALID names the field. Unknown fields are passed over: a newer agent sent them. Give RET to
  * report_in_done() when it succeeded. */
 int report_read(const json_t *object, struct report_in *ret, struct err *e);

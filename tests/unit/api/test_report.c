@@ -64,3 +64,15 @@ TEST("nonsense is refused with the place")
                           "\"cpu_milli\": 1, \"memory_mib\": 1}}"),
                 ERR_INVALID, "isolation");
 }
+
+TEST("agents of our version are served, strangers and nonsense are not")
+{
+    CHECK_OK(report_check_version(REEVE_VERSION, &test_err));
+    CHECK_OK(report_check_version(REEVE_VERSION "-rc1", &test_err));
+    static const char *const others[] = {"",       "1",     "0.1",   "99.0.0",  "0.999.0",
+                                         "-1.0.0", "a.b.c", "0.1.x", "0.1.0.0", NULL};
+    for (const char *const *other = others; *other; other++) {
+        CHECK_FAILS(report_check_version(*other, &test_err), ERR_UNPROCESSABLE, "not served");
+        CHECK_TEXT(test_err.field, "version");
+    }
+}
