@@ -74,7 +74,7 @@ def test_a_job_that_forks_away_is_over_with_all_it_left(plant):
 
 def test_a_job_that_forks_away_and_ignores_term_can_be_cancelled(plant):
     word = f"1001.{time.monotonic_ns()}"
-    inner = f"trap \"\" TERM HUP INT; sleep {word}; sleep {word}"
+    inner = f'trap "" TERM HUP INT; sleep {word}; sleep {word}'
     script = f"trap '' TERM HUP INT; (setsid sh -c '{inner}' &); while :; do sleep {word}; done"
     job = submit(plant, script)
     plant.wait_state(job, "Running")
@@ -123,7 +123,9 @@ def test_a_full_process_table_fails_the_job_with_a_reason(plant):
 def test_a_job_that_floods_its_log_keeps_both_ends_and_completes(plant):
     # First more in a second than is taken, then more in all than is kept.
     flood = "yes 0123456789abcdef0123456789abcdef | head -c"
-    script = f"echo first; {flood} 80000000; sleep 1; for i in 1 2 3 4 5 6 7; do {flood} 9500000; sleep 1; done; echo last"
+    script = (
+        f"echo first; {flood} 80000000; sleep 1; for i in 1 2 3 4 5 6 7; do {flood} 9500000; sleep 1; done; echo last"
+    )
     ended = run(plant, script, seconds=100)
     assert ended["state"] == "Completed", ended
 
@@ -240,6 +242,8 @@ def test_a_job_that_tears_its_own_folders_down_still_ends(plant):
     script = 'cd /; chmod 0 "$REEVE_RESULT_DIR" "$HOME" 2>/dev/null; rm -rf "$REEVE_RESULT_DIR" "$HOME"; exit 4'
     ended = run(plant, script)
     assert ended["state"] == "Failed" and ended["exit_code"] == 4, ended
-    deep = 'cd "${REEVE_RESULT_DIR:-.}"; i=0; while [ $i -lt 300 ]; do mkdir d && cd d || break; i=$((i+1)); done; exit 5'
+    deep = (
+        'cd "${REEVE_RESULT_DIR:-.}"; i=0; while [ $i -lt 300 ]; do mkdir d && cd d || break; i=$((i+1)); done; exit 5'
+    )
     ended = run(plant, deep)
     assert ended["exit_code"] == 5, ended
