@@ -280,7 +280,7 @@ def test_a_one_time_token_is_good_once_and_for_its_node(plant, agent):
     answer = agent.post("/agent/v1/enrol", {"node": "fake-a", "version": "0.1.0"}, key=agent.one_time)
     assert answer.status_code == 401
     token = plant.ask("POST", "/api/v1/enrolments", {"node": "fake-z"}).json()["token"]
-    assert agent.post("/agent/v1/enrol", {"node": "fake-y", "version": "1"}, key=token).status_code == 403
+    assert agent.post("/agent/v1/enrol", {"node": "fake-y", "version": "0.1.0"}, key=token).status_code == 403
     enrolments = plant.ask("GET", "/api/v1/enrolments?limit=1000").json()["items"]
     assert all("token" not in e for e in enrolments)
 

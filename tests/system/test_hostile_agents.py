@@ -302,7 +302,8 @@ class Liar(threading.Thread):
     """Answers whatever is asked with one of its texts, forever a little different."""
 
     TEXTS = (
-        b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{}", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot json\n",
+        b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnot json\n",
         b'HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{"key": 5, "node": []}', b"\x16\x03\x01garbage",
         b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
