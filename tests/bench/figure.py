@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-TOP = Path(os.environ.get("top", Path(__file__).resolve().parents[2]))
+TOP = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("REEVE_BUILD", TOP / "build-bench"))
 sys.path.insert(0, str(TOP / "tests" / "system"))
 
