@@ -82,7 +82,7 @@ int job_in_duration(const json_t *value, const char *name, int64_t *ret_ms, stru
         if (text_to_duration_ms(json_string_value(value), "", &ms, NULL) < 0 || ms % 1000)
             return invalid(e, name, "must be a duration such as 90s, 15m, 2h or 1h30m");
     } else if (json_whole(value, &seconds)) {
-        ms = seconds <= JOB_SECONDS_MOST ? seconds * 1000 : INT64_MAX;
+        ms = seconds >= 0 && seconds <= JOB_SECONDS_MOST ? seconds * 1000 : -1;
     } else {
         return invalid(e, name, "must be whole seconds or a duration such as 2h");
     }

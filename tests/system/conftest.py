@@ -25,6 +25,16 @@ def build():
     return folder
 
 
+@pytest.fixture(autouse=True)
+def plain_only(request):
+    """Tests marked `plain` need programs without sanitizers."""
+    marker = request.node.get_closest_marker("plain")
+    if marker:
+        ninja = request.getfixturevalue("build") / "build.ninja"
+        if "-fsanitize=" in ninja.read_text():
+            pytest.skip(f"not with sanitizers: {marker.args[0]}")
+
+
 @pytest.fixture
 def open_folder():
     """A folder that jobs, which run under accounts of their own, can pass through."""

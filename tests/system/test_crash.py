@@ -220,6 +220,7 @@ def end_jobs(plant):
                     pass
 
 
+@pytest.mark.plain("a library is preloaded")
 @pytest.mark.timeout(300)
 def test_a_power_cut_loses_nothing_that_was_acknowledged(plant):
     rng = random.Random(1)

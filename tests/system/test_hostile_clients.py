@@ -163,6 +163,7 @@ def test_a_server_out_of_descriptors_turns_clients_away_and_comes_back(build, tm
         p.stop()
 
 
+@pytest.mark.plain("it measures memory")
 def test_clients_that_read_nothing_cost_little_and_block_nobody(plane):
     batch = {"jobs": [{"command": ["true"], "env": {"A": "x" * 200}}] * 1000}
     assert plane.ask("POST", JOBS + ":batch", batch).status_code == 201

@@ -270,6 +270,7 @@ def faketime_library():
     return str(found) if found else pytest.skip("libfaketimeMT.so.1 is not there")
 
 
+@pytest.mark.plain("a library is preloaded")
 def test_a_clock_that_jumps_two_hours_expires_nothing(build, open_folder):
     offset = open_folder / "offset"
     offset.write_text("+0\n")
