@@ -140,12 +140,16 @@ void serve_agent_stream(struct call *c)
     struct agent_link *l = mem_new(struct agent_link);
     struct http_stream_events on = {.on_close = on_close, .arg = l};
     *l = (struct agent_link){.hub = h, .next = h->first, .node = c->caller.id, .current = true};
+    l->stream = http_stream_begin(c->request, 200, "application/x-ndjson", NULL, &on);
+    if (!l->stream) { /* no descriptor is left, and that was answered */
+        free(l);
+        return;
+    }
     h->first = l;
     if (old) { /* it has lost the old one and we have not noticed */
         old->current = false;
         http_stream_cut(old->stream);
     }
-    l->stream = http_stream_begin(c->request, 200, "application/x-ndjson", NULL, &on);
     http_stream_write(l->stream, first_line, strlen(first_line));
     links_set_linked(h->api->links, l->node, true);
     engine_node_heard(h->api->engine, l->node);

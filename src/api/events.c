@@ -436,13 +436,17 @@ void serve_events(struct call *c)
     s->kind = kind_of(c);
     s->seq = seq;
     s->state = LIVE;
+    s->stream = http_stream_begin(c->request, 200, "text/event-stream", stream_headers, &on);
+    if (!s->stream) { /* no descriptor is left, and that was answered */
+        free_subscriber(s);
+        return;
+    }
     s->index = h->count;
     if (h->count == h->room) {
         h->room = h->room ? 2 * h->room : 64;
         h->all = mem_resize_array(h->all, h->room);
     }
     h->all[h->count++] = s;
-    s->stream = http_stream_begin(c->request, 200, "text/event-stream", stream_headers, &on);
     http_stream_write(s->stream, "retry: 2000\n:\n\n", 15); /* headers leave at once */
     if (seq > h->last_seq)
         reset(s); /* a number that we never gave: another store, or one put back */

@@ -375,6 +375,11 @@ static void add_follower(struct api *a, struct call *c)
     f->api = a;
     f->place = q->place;
     q->place.text = (struct text){0};
+    f->stream = http_stream_begin(c->request, 200, c->answer.type, c->answer.headers, &on);
+    if (!f->stream) { /* the reader has gone, or no descriptor is left, and that was answered */
+        close_follower(f);
+        return;
+    }
     f->next = l->first;
     f->link = &l->first;
     if (f->next)
@@ -383,7 +388,6 @@ static void add_follower(struct api *a, struct call *c)
     /* Between our first look and the watch something may have come. */
     f->again = true;
     f->place.ended = false;
-    f->stream = http_stream_begin(c->request, 200, c->answer.type, c->answer.headers, &on);
     hand_on(f);
 }
 

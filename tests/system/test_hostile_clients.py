@@ -163,6 +163,35 @@ def test_a_server_out_of_descriptors_turns_clients_away_and_comes_back(build, tm
         p.stop()
 
 
+def test_a_stream_for_which_no_descriptor_is_left_is_refused(plane):
+    token = plane.ask("POST", "/api/v1/enrolments", {}).json()["token"]
+    node = {"node": "streamer", "version": "0.1.0"}
+    key = plane.ask("POST", "/agent/v1/enrol", node, token=token).json()["key"]
+    job = plane.accepted[0]
+    before = resource.prlimit(plane.reeved.pid, resource.RLIMIT_NOFILE)
+    for path, bearer in (
+        ("/api/v1/events", None),
+        (f"{JOBS}/{job}/logs?follow=true", None),
+        ("/agent/v1/stream", key),
+    ):
+        asking = head(plane, f"GET {path} HTTP/1.1")
+        if bearer:
+            asking = asking.replace(plane.admin_token.encode(), bearer.encode())
+        with socket.create_connection(("127.0.0.1", plane.api_port), timeout=20) as s:
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert s.recv(65536).startswith(b"HTTP/1.1 200")
+            try:
+                # New descriptors take the lowest free number, and there is none below this.
+                resource.prlimit(plane.reeved.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+                s.sendall(asking)
+                said = s.recv(65536)
+            finally:
+                resource.prlimit(plane.reeved.pid, resource.RLIMIT_NOFILE, before)
+        assert said.startswith((b"HTTP/1.1 503", b"HTTP/1.1 429")), (path, said[:300])
+        assert plane.reeved.poll() is None, plane.log_tail("reeved.log")
+    answers_promptly(plane)
+
+
 @pytest.mark.plain("it measures memory")
 def test_clients_that_read_nothing_cost_little_and_block_nobody(plane):
     batch = {"jobs": [{"command": ["true"], "env": {"A": "x" * 200}}] * 1000}
