@@ -64,7 +64,7 @@ static void adopt(struct agent *agent, const char *name)
     char why[sizeof a->cancel_why];
     a->cancel_asked = attempt_cancel_read(a->folder, why, sizeof why);
     log_info("job found again", F_INT("job", a->job), F_INT("attempt", a->n),
-             F_TEXT("state", attempt_state_name(st.state)));
+             F_TEXT("state", attempt_status_name(st.state)));
     log_push_begin(a, false);
     finish_by_folder(a);
 }

@@ -8,6 +8,12 @@
 #define MARGIN_MIB 256
 #define CALM_LOOKS 3
 
+/* READING is in SCALE parts of a percent. All of something is no limit. */
+static bool is_over(int64_t reading, int64_t limit_pct, int64_t scale)
+{
+    return reading != GATE_UNKNOWN && limit_pct < 100 && reading >= limit_pct * scale;
+}
+
 bool gate_device_is_free(const struct gate_limits *l, const struct gate_device *d, int64_t need_mib,
                          char why[GATE_WHY_SIZE])
 {
@@ -27,7 +33,7 @@ bool gate_device_is_free(const struct gate_limits *l, const struct gate_device *
                  (long long)d->free_mib, (long long)l->free_mib);
         return false;
     }
-    if (d->gpu_pct != GATE_UNKNOWN && d->gpu_pct >= l->gpu_pct) {
+    if (is_over(d->gpu_pct, l->gpu_pct, 1)) {
         snprintf(why, GATE_WHY_SIZE, "utilisation %lld %%, must be less than %lld",
                  (long long)d->gpu_pct, (long long)l->gpu_pct);
         return false;
@@ -40,12 +46,12 @@ bool gate_host_is_free(const struct gate_limits *l, const struct gate_host *h,
 {
     if (l->off)
         return true;
-    if (h->cpu_milli_pct != GATE_UNKNOWN && h->cpu_milli_pct >= l->cpu_pct * 1000) {
+    if (is_over(h->cpu_milli_pct, l->cpu_pct, 1000)) {
         snprintf(why, GATE_WHY_SIZE, "others use %lld %% of the processors, must be less than %lld",
                  (long long)h->cpu_milli_pct / 1000, (long long)l->cpu_pct);
         return false;
     }
-    if (h->memory_milli_pct != GATE_UNKNOWN && h->memory_milli_pct >= l->memory_pct * 1000) {
+    if (is_over(h->memory_milli_pct, l->memory_pct, 1000)) {
         snprintf(why, GATE_WHY_SIZE, "others use %lld %% of the memory, must be less than %lld",
                  (long long)h->memory_milli_pct / 1000, (long long)l->memory_pct);
         return false;

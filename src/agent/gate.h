@@ -12,7 +12,8 @@
 #define GATE_UNKNOWN  (-1)
 #define GATE_WHY_SIZE 128
 
-/* Something is free when it has MORE than free_mib and LESS than the others. */
+/* Something is free when it has MORE than free_mib and LESS than the others, of which 100 is no
+ * limit. */
 struct gate_limits {
     bool off;
     int64_t free_mib, gpu_pct, cpu_pct, memory_pct;

@@ -2,6 +2,7 @@
 
 #include "base/json_out.h"
 #include "base/mem.h"
+#include "node/progress.h"
 
 #include <math.h>
 
@@ -216,9 +217,12 @@ static int check_texts(const struct job_in *in, struct err *e)
         return invalid(e, "user", "must be letters, digits, '.', '_' and '-'");
     if (in->work_dir && in->work_dir[0] != '/')
         return invalid(e, "work_dir", "must be an absolute path");
-    if (in->progress && (!is_plain(in->progress) ||
-                         (!strstr(in->progress, "{done}") && !strstr(in->progress, "{percent}"))))
-        return invalid(e, "progress", "must be a line with {done} or {percent} in it");
+    if (in->progress && !is_plain(in->progress))
+        return invalid(e, "progress", "must not hold control characters");
+    if (in->progress && progress_check_pattern(in->progress, e) < 0) {
+        err_wrap(e, "field 'progress'");
+        return err_blame(e, "progress");
+    }
     return 0;
 }
 

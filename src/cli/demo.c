@@ -303,22 +303,33 @@ static void draw(struct show *s)
     fflush(stdout);
 }
 
-/* Without a terminal: a line where a job's state or place changed, or a quarter more is done. */
+/* What is worth a line when it changes: state and place, each quarter done, and what the first in
+ * the queue waits for, without its figures. */
+static void matter_of(const json_t *job, struct text *out)
+{
+    int64_t position = view_int(job, "position", 0);
+    text_addf(out, "%s %" PRId64 " %d ", view_text(job, "state"), position,
+              (int)view_number(job, "progress.percent", 0) / 25);
+    for (const char *p = position == 1 ? view_text(job, "reason") : ""; *p; p++)
+        if (!strchr("0123456789", *p))
+            text_add_char(out, *p);
+}
+
+/* Without a terminal. */
 static void tell(struct show *s)
 {
     size_t i;
     json_t *job;
     json_array_foreach(s->jobs, i, job)
     {
-        char id[24], now[96];
-        double percent = view_number(job, "progress.percent", 0);
+        char id[24];
+        auto_text struct text now = {0};
+        matter_of(job, &now);
         snprintf(id, sizeof id, "%" PRId64, view_int(job, "id", 0));
-        snprintf(now, sizeof now, "%s %" PRId64 " %d", view_text(job, "state"),
-                 view_int(job, "position", 0), (int)percent / 25);
         const char *last = json_string_value(json_object_get(s->told, id));
-        if (last && strcmp(last, now) == 0)
+        if (last && strcmp(last, now.data) == 0)
             continue;
-        json_object_set_new(s->told, id, json_string(now));
+        json_object_set_new(s->told, id, json_string(now.data));
         auto_text struct text line = {0};
         demo_line(&line, job, clock_mono_ms() - s->start_ms);
         fputs(line.data, stdout);

@@ -100,6 +100,22 @@ static void count_states(const json_t *jobs, int *ret_waiting, int *ret_running,
     }
 }
 
+/* What the first in the queue waits for: then so does everybody behind. */
+static void put_wait(struct text *out, const json_t *jobs, int columns)
+{
+    auto_text struct text line = {0};
+    size_t i;
+    json_t *job;
+    json_array_foreach(jobs, i, job)
+    {
+        if (view_int(job, "position", 0) != 1 || !*view_text(job, "reason"))
+            continue;
+        text_addf(&line, "job %" PRId64 " waits: ", view_int(job, "id", 0));
+        text_add_printable(&line, view_text(job, "reason"));
+        put_line(out, &line, "", columns);
+    }
+}
+
 void demo_draw(struct text *out, const struct demo_picture *p)
 {
     auto_text struct text line = {0};
@@ -126,19 +142,23 @@ void demo_draw(struct text *out, const struct demo_picture *p)
         job_cells(&line, item, p->now_ms);
         put_line(out, &line, p->color ? state_color(view_text(item, "state")) : "", p->columns);
     }
+    put_wait(out, p->jobs, p->columns);
 }
 
 void demo_line(struct text *out, const json_t *job, int64_t elapsed_ms)
 {
+    const char *state = view_text(job, "state");
     add_clock(out, elapsed_ms);
     text_addf(out, "  job %" PRId64 " (", view_int(job, "id", 0));
     text_add_printable(out, view_text(job, "name"));
-    text_addf(out, ") of %s: %s", view_text(job, "user"), view_text(job, "state"));
-    if (view_int(job, "position", 0))
-        text_addf(out, ", position %" PRId64, view_int(job, "position", 0));
-    else if (view_get(job, "progress.percent"))
+    text_addf(out, ") of %s: %s", view_text(job, "user"), state);
+    int64_t position = view_int(job, "position", 0);
+    if (position)
+        text_addf(out, ", position %" PRId64, position);
+    else if (strcmp(state, "Running") == 0 && view_get(job, "progress.percent"))
         text_addf(out, ", %.0f %%", view_number(job, "progress.percent", 0));
-    if (*view_text(job, "reason") && strcmp(view_text(job, "state"), "Failed") == 0) {
+    /* The first in the queue says what all of them wait for. */
+    if (*view_text(job, "reason") && (position == 1 || strcmp(state, "Failed") == 0)) {
         text_add(out, ": ");
         text_add_printable(out, view_text(job, "reason"));
     }

@@ -30,7 +30,7 @@ enum attempt_state {
     ATTEMPT_ENDED,         /* the exit record is there */
     ATTEMPT_LOST,          /* started, not ended, no shim: how it ended will never be known */
 };
-const char *attempt_state_name(enum attempt_state state);
+const char *attempt_status_name(enum attempt_state state);
 
 /* Why it ended. */
 #define ATTEMPT_CAUSES(X)                                                                          \

@@ -25,7 +25,7 @@ const char *attempt_cause_name(enum attempt_cause cause)
     return causes[cause];
 }
 
-const char *attempt_state_name(enum attempt_state state)
+const char *attempt_status_name(enum attempt_state state)
 {
     static const char *const names[] = {"never-started", "running", "ended", "lost"};
     return names[state];

@@ -120,7 +120,7 @@ static int refuse_if_known(const char *folder, struct err *e)
         return -1;
     if (status.state != ATTEMPT_NEVER_STARTED)
         return err_set(e, ERR_CONFLICT, "attempt '%s' is %s already", folder,
-                       attempt_state_name(status.state));
+                       attempt_status_name(status.state));
     return 0;
 }
 

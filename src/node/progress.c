@@ -143,21 +143,37 @@ struct match {
     bool has_n, has_m, has_p;
 };
 
+/* What stands for a number in a pattern. */
+enum place { PLACE_NONE, PLACE_DONE, PLACE_TOTAL, PLACE_PERCENT };
+
+static enum place place_at(const char *at, const char **ret_next)
+{
+    static const char *const names[] = {
+        [PLACE_DONE] = "{done}", [PLACE_TOTAL] = "{total}", [PLACE_PERCENT] = "{percent}"};
+    for (size_t i = PLACE_DONE; i < COUNT_OF(names); i++) {
+        size_t len = strlen(names[i]);
+        if (strncmp(at, names[i], len) == 0) {
+            *ret_next = at + len;
+            return (enum place)i;
+        }
+    }
+    return PLACE_NONE;
+}
+
 /* One element of a pattern at AT, against the line at P. Returns the bytes of the line it takes, or
  * -1; *RET_NEXT is the next element. */
 static ssize_t match_element(const char *at, const char **ret_next, const char *p, const char *end,
                              struct match *m)
 {
     size_t len;
-    if (strncmp(at, "{n}", 3) == 0 || strncmp(at, "{m}", 3) == 0) {
-        *ret_next = at + 3;
-        len = number_at(p, end, at[1] == 'n' ? &m->n : &m->m);
-        m->has_n |= at[1] == 'n';
-        m->has_m |= at[1] == 'm';
+    enum place place = place_at(at, ret_next);
+    if (place == PLACE_DONE || place == PLACE_TOTAL) {
+        len = number_at(p, end, place == PLACE_DONE ? &m->n : &m->m);
+        m->has_n |= place == PLACE_DONE;
+        m->has_m |= place == PLACE_TOTAL;
         return len ? (ssize_t)len : -1;
     }
-    if (strncmp(at, "{p}", 3) == 0) {
-        *ret_next = at + 3;
+    if (place == PLACE_PERCENT) {
         len = percent_at(p, end, &m->done, &m->total);
         m->has_p = true;
         return len ? (ssize_t)len : -1;
@@ -170,7 +186,7 @@ static ssize_t match_element(const char *at, const char **ret_next, const char *
             len++;
         return len ? (ssize_t)len : -1;
     }
-    /* A number right behind {n} stands for {m}: "{n}/5000". */
+    /* A number behind {done} stands for {total}: "{done}/5000". */
     if (is_digit(*at) && m->has_n && !m->has_m) {
         const char *at_end = at + strlen(at);
         int64_t fixed, seen;
@@ -244,30 +260,27 @@ int progress_check_pattern(const char *pattern, struct err *e)
 {
     size_t len = strlen(pattern);
     if (!len || len > PROGRESS_PATTERN_MOST || !text_is_utf8(pattern, len))
-        return err_set(e, ERR_INVALID, "a progress pattern has 1 to %d bytes of UTF-8",
+        return err_set(e, ERR_INVALID, "a pattern has 1 to %d bytes of UTF-8",
                        PROGRESS_PATTERN_MOST);
     bool has_n = false, has_total = false, has_p = false;
-    for (const char *at = pattern; *at; at++) {
-        if (*at == '\\' && at[1]) {
-            at++;
-        } else if (strncmp(at, "{n}", 3) == 0) {
-            has_n = true;
-        } else if (strncmp(at, "{m}", 3) == 0) {
-            has_total = true;
-        } else if (strncmp(at, "{p}", 3) == 0) {
-            has_p = true;
-        } else if (is_digit(*at) && has_n) {
-            has_total = true;
-        } else if (*at == '{') {
-            return err_set(e, ERR_INVALID,
-                           "progress pattern '%.200s' has a '{' that is not of {n}, {m} or {p}",
-                           pattern);
-        }
+    for (const char *at = pattern, *next; *at; at = next) {
+        enum place place = place_at(at, &next);
+        if (!place)
+            next = at + 1 + (*at == '\\' && at[1]);
+        has_n |= place == PLACE_DONE;
+        has_total |= place == PLACE_TOTAL || (is_digit(*at) && has_n);
+        has_p |= place == PLACE_PERCENT;
+        if (!place && *at == '{')
+            return err_set(
+                e, ERR_INVALID,
+                "pattern '%.200s' has a '{' that does not begin {done}, {total} or {percent}",
+                pattern);
     }
     if (!has_p && !(has_n && has_total))
-        return err_set(e, ERR_INVALID,
-                       "progress pattern '%.200s' needs {p}, or {n} and {m} or a number behind it",
-                       pattern);
+        return err_set(
+            e, ERR_INVALID,
+            "pattern '%.200s' needs {percent}, or {done} and {total} or a number behind it",
+            pattern);
     return 0;
 }
 

@@ -2,11 +2,11 @@
  * How far a job is, from the file it writes ("N/M" in $REEVE_PROGRESS_FILE) or from its output.
  * The shim reads both and keeps the newest word in the attempt's folder, where the agent finds it.
  *
- * Patterns that users give are templates, not regular expressions: `{n}` and `{m}` are whole
- * numbers, `{p}` is a percentage with or without decimals, `*` is any run of bytes, a space is one
- * or more blanks, `\` takes the next character as it is, all else stands for itself: "step {n} of
- * {m}", "loss * ({p}%)". They need {p}, or {n} with {m} or with a number in its place
- * ("batch {n}/5000"). Matching takes at most line length times pattern length steps, which no
+ * Patterns that users give are templates, not regular expressions: `{done}` and `{total}` are whole
+ * numbers, `{percent}` is a percentage with or without decimals, `*` is any run of bytes, a space is one
+ * or more blanks, `\` takes the next character as it is, all else stands for itself: "step {done} of
+ * {total}", "loss * ({percent}%)". They need {percent}, or {done} with {total} or with a number in its place
+ * ("batch {done}/5000"). Matching takes at most line length times pattern length steps, which no
  * library of regular expressions on Debian promises in C.
  */
 #ifndef NODE_PROGRESS_H

@@ -142,7 +142,7 @@ def test_everything_about_a_job_is_shown_with_why_it_waits(reeve, server):
         time_limit=7200,
     )
     shown = reeve("show", "1").stdout
-    assert "Why it waits  needs 1 GPU; gpu-a is used by job 3 of bob" in shown
+    assert "Reason         needs 1 GPU; gpu-a is used by job 3 of bob" in shown
     assert "Command       sh -c 'echo a b'" in shown
     assert "Time limit    2h00m" in shown
     assert "LOST" in shown and "the shim died" in shown

@@ -150,6 +150,23 @@ static const char *say_devices(const struct place_plan *p, const struct shape *s
     return *code ? code : "gpu-held";
 }
 
+/* What others use too much of; both figures while a node that was busy must stay calm a little. */
+static void say_busy_node(const struct policy *p, const struct node *n, struct text *out)
+{
+    bool cpu = n->cpu_pct >= p->gate_cpu_pct, memory = n->memory_pct >= p->gate_memory_pct;
+    bool calm = !cpu && !memory;
+    text_addf(out, "node %s is busy: others use ", n->name);
+    if (cpu || calm)
+        text_addf(out, "%d %% of its CPU (limit %lld %%)", n->cpu_pct, (long long)p->gate_cpu_pct);
+    if (cpu == memory)
+        text_add(out, " and ");
+    if (memory || calm)
+        text_addf(out, "%d %% of its memory (limit %lld %%)", n->memory_pct,
+                  (long long)p->gate_memory_pct);
+    if (calm)
+        text_add(out, " now; a little more calm is waited for");
+}
+
 static const char *say_waits_for(const struct place_plan *p, const struct shape *s,
                                  const struct nearest *near, bool mask_users, struct text *out)
 {
@@ -163,8 +180,7 @@ static const char *say_waits_for(const struct place_plan *p, const struct shape 
             text_addf(out, "node %s refused a start and is asked again in a few seconds", n->name);
             return "node-refused";
         }
-        text_addf(out, "node %s is busy: CPU %d %%, memory %d %%", n->name, n->cpu_pct,
-                  n->memory_pct);
+        say_busy_node(&p->view->policy, n, out);
         return "node-busy";
     case NODE_NO_CPU:
         text_addf(out, "jobs have reserved %g of the %g cores of node %s",

@@ -62,3 +62,14 @@ TEST("what is near a limit becomes busy at once, and free only when it stays bel
     CHECK(gate_busy_device(&b, &usual, &(struct gate_device){9000, 0}));
     CHECK(!b.busy);
 }
+
+TEST("a limit of 100 % is none: the rest still counts")
+{
+    struct gate_busy b = {0};
+    struct gate_limits any = {.free_mib = 2048, .gpu_pct = 100, .cpu_pct = 100, .memory_pct = 85};
+    char why[GATE_WHY_SIZE];
+    CHECK(!gate_busy_host(&b, &any, &(struct gate_host){100000, 1000}));
+    CHECK(gate_device_is_free(&any, &(struct gate_device){4096, 100}, 0, why));
+    CHECK(!gate_host_is_free(&any, &(struct gate_host){100000, 85000}, why));
+    CHECK(strstr(why, "memory"));
+}

@@ -19,7 +19,7 @@ TEST("a command becomes what the shim runs")
     auto_command struct command c = {0};
     auto_attempt_spec struct attempt_spec s = {0};
     a_start(&c, "{\"command\":[\"python3\",\"t.py\"],\"env\":{\"LR\":\"0.1\"},\"work_dir\":\"/w\","
-                "\"config_file\":\"/w/c.yaml\",\"progress\":\"step {n}/{m}\"}");
+                "\"config_file\":\"/w/c.yaml\",\"progress\":\"step {done}/{total}\"}");
     CHECK_OK(job_spec_make(&c, &(struct job_spec_place){.results = "/r", .grace_ms = 5000}, &s,
                            &test_err));
     CHECK_TEXT(s.command[1], "t.py");
@@ -27,7 +27,7 @@ TEST("a command becomes what the shim runs")
     CHECK_TEXT(s.env[1], "REEVE_CONFIG_FILE=/w/c.yaml");
     CHECK_TEXT(s.work_dir, "/w");
     CHECK_TEXT(s.devices, "GPU-1,GPU-2");
-    CHECK_TEXT(s.progress_pattern, "step {n}/{m}");
+    CHECK_TEXT(s.progress_pattern, "step {done}/{total}");
     CHECK(s.limits.memory_bytes == 16384LL << 20);
     CHECK_INT(s.limits.cpu_milli, 1500);
     CHECK(s.limits.pids > 0);

@@ -148,3 +148,18 @@ TEST("the demo's picture keeps within the terminal")
     for (char *line = strtok(t.data, "\n"); line; line = strtok(NULL, "\n"))
         CHECK(text_width(line) <= 60);
 }
+
+TEST("without a terminal the demo says what the first in the queue waits for, and ends at no 93 %")
+{
+    auto_json json_t *first =
+        parse("{\"id\":1,\"name\":\"a\",\"user\":\"bob\",\"state\":\"Queued\","
+              "\"position\":1,\"reason\":\"needs 1 GPU\"}");
+    auto_json json_t *done =
+        parse("{\"id\":1,\"name\":\"a\",\"user\":\"bob\",\"state\":\"Completed\","
+              "\"progress\":{\"percent\":93.0},\"reason\":\"exited with status 0\"}");
+    auto_text struct text t = {0};
+    demo_line(&t, first, 1000);
+    demo_line(&t, done, 61000);
+    CHECK_TEXT(t.data, "00:01  job 1 (a) of bob: Queued, position 1: needs 1 GPU\n"
+                       "01:01  job 1 (a) of bob: Completed\n");
+}

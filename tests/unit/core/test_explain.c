@@ -234,3 +234,25 @@ TEST("a small job behind one that waits for a whole node is told about the one i
               "of bob");
     core_done(&core);
 }
+
+TEST("a busy machine says what of it others use, and how much they may")
+{
+    begin();
+    add_node(1, "a", ISOLATION_USER);
+    add_device(1, 1, 0, 10240);
+    struct event ev = an_event(EVENT_ID_POLICY_SET, 0);
+    ev.POLICY_SET.version = 1;
+    ev.POLICY_SET.gate_cpu_pct = 90;
+    ev.POLICY_SET.gate_memory_pct = 85;
+    apply(ev);
+    ev = an_event(EVENT_ID_NODE_CHANGED, 1);
+    ev.NODE_CHANGED.busy = 1;
+    ev.NODE_CHANGED.cpu_pct = 97;
+    ev.NODE_CHANGED.memory_pct = 7;
+    apply(ev);
+    submit(1, 2, 1, 0);
+    plan();
+    check_why(1, false, "node-busy",
+              "needs 1 GPU; node a is busy: others use 97 % of its CPU (limit 90 %)");
+    core_done(&core);
+}

@@ -190,5 +190,5 @@ TEST("an attempt that was never here is never started")
     auto_attempt_status struct attempt_status status = {0};
     CHECK_OK(attempt_state("/no/such/folder", &status, &test_err));
     CHECK_INT(status.state, ATTEMPT_NEVER_STARTED);
-    CHECK_TEXT(attempt_state_name(status.state), "never-started");
+    CHECK_TEXT(attempt_status_name(status.state), "never-started");
 }

@@ -48,28 +48,29 @@ TEST("what only looks like progress is not taken for it")
 
 TEST("a job's own pattern is found anywhere in a line")
 {
-    line_is("it: step 12 of 400, loss 1", "step {n} of {m}", 12, 400);
-    line_is("step   12  of 400", "step {n} of {m}", 12, 400);
-    line_is("batch 17/5000 ok", "batch {n}/5000", 17, 5000);
-    line_is("batch 17/50000 ok", "batch {n}/5000", 0, 0);
-    line_is("loss 0.3 (45.5%)", "loss * ({p}%)", 455, 1000);
-    line_is("[a] 1 b 2 c 3/4", "*b*{n}/{m}", 3, 4);
-    line_is("x{n}y 5/6", "\\{n}y {n}/{m}", 5, 6);
-    line_is("epoch 3/10", "step {n} of {m}", 0, 0);
-    line_is("step 12 of", "step {n} of {m}", 0, 0);
-    line_is("step 12 of 4", "step {n} of {m}", 0, 0);
-    line_is("123 of 400", "{n} of {m}", 123, 400);
+    line_is("it: step 12 of 400, loss 1", "step {done} of {total}", 12, 400);
+    line_is("step   12  of 400", "step {done} of {total}", 12, 400);
+    line_is("batch 17/5000 ok", "batch {done}/5000", 17, 5000);
+    line_is("batch 17/50000 ok", "batch {done}/5000", 0, 0);
+    line_is("loss 0.3 (45.5%)", "loss * ({percent}%)", 455, 1000);
+    line_is("[a] 1 b 2 c 3/4", "*b*{done}/{total}", 3, 4);
+    line_is("x{done}y 5/6", "\\{done}y {done}/{total}", 5, 6);
+    line_is("epoch 3/10", "step {done} of {total}", 0, 0);
+    line_is("step 12 of", "step {done} of {total}", 0, 0);
+    line_is("step 12 of 4", "step {done} of {total}", 0, 0);
+    line_is("123 of 400", "{done} of {total}", 123, 400);
 }
 
 TEST("a pattern that can never say anything is refused with a reason")
 {
-    CHECK_OK(progress_check_pattern("step {n} of {m}", &test_err));
-    CHECK_OK(progress_check_pattern("{p}%", &test_err));
-    CHECK_OK(progress_check_pattern("{n}/500", &test_err));
+    CHECK_OK(progress_check_pattern("step {done} of {total}", &test_err));
+    CHECK_OK(progress_check_pattern("{percent}%", &test_err));
+    CHECK_OK(progress_check_pattern("{done}/500", &test_err));
     CHECK_FAILS(progress_check_pattern("", &test_err), ERR_INVALID, "1 to 200 bytes");
-    CHECK_FAILS(progress_check_pattern("step {n}", &test_err), ERR_INVALID, "needs {p}");
-    CHECK_FAILS(progress_check_pattern("{x}{p}", &test_err), ERR_INVALID, "a '{' that is not");
-    CHECK_FAILS(progress_check_pattern("\xff{p}", &test_err), ERR_INVALID, "UTF-8");
+    CHECK_FAILS(progress_check_pattern("step {done}", &test_err), ERR_INVALID, "needs {percent}");
+    CHECK_FAILS(progress_check_pattern("{x}{percent}", &test_err), ERR_INVALID,
+                "a '{' that does not begin");
+    CHECK_FAILS(progress_check_pattern("\xff{percent}", &test_err), ERR_INVALID, "UTF-8");
 }
 
 TEST("no line and no pattern takes long")
@@ -78,7 +79,7 @@ TEST("no line and no pattern takes long")
     memset(line, '1', sizeof line);
     for (size_t i = 0; i + 4 < sizeof pattern; i += 2)
         pattern[i] = '*', pattern[i + 1] = '1';
-    memcpy(pattern + sizeof pattern - 5, "{p}x", 5);
+    memcpy(pattern + sizeof pattern - 11, "{percent}x", 11);
     struct progress p;
     int64_t start = clock_mono_ms();
     for (int i = 0; i < 20; i++)

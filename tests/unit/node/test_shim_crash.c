@@ -47,7 +47,7 @@ TEST("wherever a shim dies, the state tells the truth and nothing starts twice")
         unsetenv("REEVE_FAILPOINTS");
 
         ck_assert_msg(status.state == crashes[i].state, "%s: %s", crashes[i].point,
-                      attempt_state_name(status.state));
+                      attempt_status_name(status.state));
         if (status.state == ATTEMPT_ENDED && crashes[i].may_run)
             CHECK_INT(status.end.status, 3);
 
