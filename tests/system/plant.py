@@ -32,6 +32,13 @@ def until(what, seconds=30, every=0.05):
         time.sleep(every)
 
 
+def parent_of(pid):
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return 0
+
+
 class Plant:
     """One control plane and one agent with simulated GPUs, all files below one folder.
 
@@ -136,7 +143,7 @@ class Plant:
         return path.read_text(errors="replace")[-count:] if path.exists() else ""
 
     def shims(self):
-        """Process ids of this plant's shims."""
+        """Process ids and folders of this plant's shims."""
         found = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -147,7 +154,9 @@ class Plant:
                 continue
             if b"--shim" in words and any(str(self.agent_data).encode() in w for w in words):
                 found.append((int(entry.name), words[words.index(b"--shim") + 1].decode()))
-        return found
+        # Between fork and exec a job still looks like its shim.
+        pids = {pid for pid, _ in found}
+        return [(pid, folder) for pid, folder in found if parent_of(pid) not in pids]
 
     def stop(self, remove=True):
         for process in (self.agent, self.reeved):
