@@ -32,6 +32,24 @@ static int read_spec(const char *folder, struct attempt_spec *ret, struct err *e
     return attempt_spec_parse(ret, text, len, e);
 }
 
+/* A spec that is damaged: what is needed to tell of the attempt stands elsewhere, too. */
+static bool guess_spec(const char *name, const struct attempt_status *st, struct attempt_spec *ret)
+{
+    long long job, n;
+    const char *id = st->has_started ? st->started.id : st->end.id;
+    const char *last = strrchr(name, '-'), *before = last;
+    while (before > name && before[-1] != '-')
+        before--;
+    if (!last || !id[0] || sscanf(before, "%lld-%lld", &job, &n) != 2 || job <= 0 || n <= 0)
+        return false;
+    attempt_spec_done(ret);
+    attempt_spec_init(ret);
+    memcpy(ret->id, id, sizeof ret->id);
+    ret->job_id = job;
+    ret->number = n;
+    return true;
+}
+
 static void adopt(struct agent *agent, const char *name)
 {
     struct err e = {0};
@@ -47,8 +65,8 @@ static void adopt(struct agent *agent, const char *name)
         file_remove_tree(folder, NULL);
         return;
     }
-    if (read_spec(folder, &spec, &e) < 0) {
-        log_error("the spec of a job cannot be read, leaving it alone", F_TEXT("folder", folder),
+    if (read_spec(folder, &spec, &e) < 0 && !guess_spec(name, &st, &spec)) {
+        log_error("what a job was cannot be read, leaving it alone", F_TEXT("folder", folder),
                   F_ERR(&e));
         return;
     }

@@ -5,6 +5,7 @@
 #include "agent/pages.h"
 #include "agent/sampler.h"
 #include "agent/telemetry.h"
+#include "agent/trouble.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -27,6 +28,7 @@ static void close_all(struct agent *agent)
     agent->is_stopping = true;
     link_stop(agent->link);
     agent->link = NULL;
+    trouble_stop(agent);
     sampler_stop(agent->sampler); /* answers starts that wait for a reading */
     agent->sampler = NULL;
     if (agent->workers)

@@ -45,6 +45,8 @@ struct agent {
     struct gate_busy host_busy;
     struct gate_host host_use; /* without what jobs of ours use */
     bool tell_host;
+    struct after *trouble; /* trouble.h: while it runs this node calls itself busy */
+    unsigned troubles;     /* starts in a row that failed here */
 
     struct attempt *attempts;
     struct log_pushes *logs;

@@ -3,6 +3,7 @@
 #include "agent/agent.h"
 #include "agent/link.h"
 #include "agent/sampler.h"
+#include "agent/trouble.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/file.h"
@@ -278,7 +279,8 @@ void finish_by_folder(struct attempt *a)
         finish_unstarted(a, PHASE_REFUSED, "",
                          a->why[0] ? a->why : "its shim ended before it started anything");
         a->agent->counts.refusals++;
-        log_info("job did not start", F_INT("job", a->job), F_INT("attempt", a->n),
+        trouble_note(a->agent);
+        log_warn("job did not start", F_INT("job", a->job), F_INT("attempt", a->n),
                  F_TEXT("why", a->why));
         break;
     }

@@ -137,7 +137,7 @@ static bool gather(struct report_out *r, struct text *body, int64_t *ret_next_pr
                                   .seq = r->seq + 1,
                                   .hello = r->sends_hello ? &hello : NULL,
                                   .host = r->sent_host ? &agent->host_use : NULL,
-                                  .host_busy = agent->host_busy.busy,
+                                  .host_busy = agent->host_busy.busy || agent->trouble,
                                   .devices = g.devices,
                                   .device_count = g.device_count,
                                   .attempts = g.attempts,

@@ -8,6 +8,7 @@
 #include "agent/job_spec.h"
 #include "agent/link.h"
 #include "agent/sampler.h"
+#include "agent/trouble.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -98,6 +99,7 @@ static void on_news(void *arg)
     a->tell_start = true;
     a->agent->counts.starts++;
     log_info("job started", F_INT("job", a->job), F_INT("attempt", a->n), F_TEXT("name", a->name));
+    trouble_over(a->agent);
     sampler_touch(a->agent->sampler);
     link_wake(a->agent->link);
     log_push_kick(a);
@@ -129,16 +131,14 @@ static void launch(struct start *s)
     }
     if (strcmp(agent->isolation, "none") == 0 &&
         data_folder_claim(&agent->data, s->command.user, &e) < 0) {
+        trouble_note(agent);
         give_up(s, PHASE_REFUSED, "", e.text);
         return;
     }
     a->folder = mem_printf("%s/%s", agent->data.attempts, a->name);
-    if (FAILPOINT("agent.before_start")) {
-        free(TAKE(a->folder));
-        give_up(s, PHASE_REFUSED, "", "failpoint agent.before_start");
-        return;
-    }
-    int rc = shim_start(agent->shim_program, a->folder, &spec, &a->shim, &e);
+    int rc = FAILPOINT("agent.before_start")
+                 ? err_set(&e, ERR_UNAVAILABLE, "failpoint agent.before_start")
+                 : shim_start(agent->shim_program, a->folder, &spec, &a->shim, &e);
     if (rc < 0 && e.code == ERR_CONFLICT) {
         /* An earlier agent got this far and died before it could see what became of it. */
         a->start = NULL;
@@ -147,6 +147,8 @@ static void launch(struct start *s)
         return;
     }
     if (rc < 0) {
+        free(TAKE(a->folder));
+        trouble_note(agent);
         give_up(s, PHASE_REFUSED, "", e.text);
         return;
     }
@@ -198,9 +200,12 @@ static void on_account(void *job)
         dispose(s);
     else if (was_cancelled(s))
         return;
-    else if (failed)
-        give_up(s, e.code == ERR_DENIED ? PHASE_ENDED : PHASE_REFUSED, "not-started", e.text);
-    else
+    else if (failed && e.code == ERR_DENIED)
+        give_up(s, PHASE_ENDED, "not-started", e.text);
+    else if (failed) {
+        trouble_note(s->agent);
+        give_up(s, PHASE_REFUSED, "", e.text);
+    } else
         launch(s);
 }
 

@@ -29,6 +29,12 @@ class Handler(BaseHTTPRequestHandler):
     def token(self):
         return self.headers.get("Authorization", "").removeprefix("Bearer ")
 
+    def parse_request(self):
+        # Threads of kept connections outlive the server: a plane that is away answers nothing.
+        ok = super().parse_request()
+        self.close_connection |= self.server.is_closed
+        return ok and not self.server.is_closed
+
     def do_GET(self):
         plane = self.server.plane
         if self.token() not in plane.keys:
@@ -44,11 +50,9 @@ class Handler(BaseHTTPRequestHandler):
             self.write_line(json.dumps(plane.welcome()))
             while True:
                 try:
-                    line = lines.get(timeout=0.2)
+                    line = lines.get(timeout=5)
                 except queue.Empty:
-                    if plane.is_closed:
-                        return None
-                    continue
+                    line = ""
                 if line is None:
                     return None
                 self.write_line(line)
@@ -116,6 +120,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    is_closed = False
 
     def handle_error(self, request, client_address):
         pass
@@ -126,12 +131,13 @@ class ControlPlane:
 
     def __init__(self, port=0):
         self.epoch = 4
+        self.site = secrets.token_hex(4)  # jobs' control groups carry it: other tests have theirs
         self.sample_ms = 1000
         self.gate = {"off": False, "free_mib": 2048, "gpu_pct": 80, "cpu_pct": 1000, "memory_pct": 99}
         self.tokens, self.keys = {"one-time"}, set()
         self.enrolments, self.reports, self.writes, self.streams = [], [], [], []
         self.logs = {}
-        self.broken = self.is_closed = False
+        self.broken = False
         self.lock = threading.RLock()
         self.news = threading.Condition(self.lock)
         self.jobs = itertools.count(1)
@@ -139,7 +145,6 @@ class ControlPlane:
         self.open()
 
     def open(self):
-        self.is_closed = False
         self.server = Server(("127.0.0.1", self.port), Handler)
         self.server.plane = self
         self.port = self.server.server_address[1]
@@ -148,10 +153,10 @@ class ControlPlane:
         self.thread.start()
 
     def close(self):
-        self.is_closed = True
-        self.cut()
+        self.server.is_closed = True
         self.server.shutdown()
         self.server.server_close()
+        self.cut()
 
     def cut(self):
         """Ends every command stream."""
@@ -164,7 +169,7 @@ class ControlPlane:
             "epoch": self.epoch,
             "server_time_ms": int(time.time() * 1000),
             "node_id": 3,
-            "site": "testsite",
+            "site": self.site,
             "sample_ms": self.sample_ms,
             "gate": self.gate,
         }
@@ -213,6 +218,9 @@ class ControlPlane:
         for lines in list(self.streams):
             lines.put(line)
 
+    def name(self, job, n=1):
+        return f"reeve-{self.site}-{job}-{n}"
+
     def start(self, command, devices=None, attempt=None, job=None, n=1, **more):
         hello = self.hellos()[-1]
         job = job or next(self.jobs)
@@ -225,7 +233,7 @@ class ControlPlane:
             "boot_id": hello["boot_id"],
             "data_id": hello["data_id"],
             "attempt": attempt,
-            "name": f"reeve-testsite-{job}-{n}",
+            "name": self.name(job, n),
             "job": job,
             "n": n,
             "user": "alice",

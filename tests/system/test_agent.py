@@ -229,7 +229,7 @@ def test_a_job_runs_on_its_device_and_its_end_log_and_energy_are_told(agent_with
     assert log_of(plane, job) == f"on {devices[0]}\ndone\n"
 
     plane.send(type="forget", attempt=attempt, job=job, n=1)
-    folder = agent.data / "attempts" / f"reeve-testsite-{job}-1"
+    folder = agent.data / "attempts" / plane.name(job)
     plane.wait_for(lambda: not folder.exists())
     results = agent.data / "results" / "alice" / str(job) / "1"
     assert json.loads((results / "params.json").read_text())["devices"] == devices
@@ -498,6 +498,32 @@ def test_an_agent_killed_anywhere_starts_a_job_once(agent_with, plane, tmp_path,
     plane.send(**message)
     assert plane.wait_said(attempt, "ended")["outcome"] == "completed"
     assert (proof / "starts").read_text() == "x\n"
+
+
+def test_an_attempt_whose_spec_is_damaged_is_still_told(agent_with, plane):
+    agent = agent_with(*NO_GPU)
+    plane.wait_hello()
+    attempt, job, _ = plane.start(["sh", "-c", "sleep 1; exit 4"])
+    plane.wait_said(attempt, "started")
+    agent.kill()
+    (agent.data / "attempts" / plane.name(job) / "spec").write_text("nonsense")
+    agent.start()
+    ended = plane.wait_said(attempt, "ended")
+    assert (ended["job"], ended["n"], ended["exit_code"]) == (job, 1, 4)
+
+
+def test_a_node_that_cannot_start_jobs_calls_itself_busy_for_a_while(agent_with, plane):
+    agent_with(*NO_GPU, env={"REEVE_FAILPOINTS": "agent.before_start=error@1"})
+    plane.wait_hello()
+    attempt, _, _ = plane.start(["true"])
+    plane.wait_said(attempt, "refused")
+
+    def hosts():
+        return [r["host"]["busy"] for r in plane.reports if "host" in r]
+
+    plane.wait_for(lambda: hosts()[-2:] == [True, False])
+    attempt, _, _ = plane.start(["true"])
+    plane.wait_said(attempt, "ended")
 
 
 def test_reports_and_logs_wait_for_a_control_plane_that_is_away(agent_with, plane):
