@@ -30,7 +30,13 @@ static void is_over(struct attempt *a, enum attempt_phase phase)
     if (!a->over_mono_ms)
         a->over_mono_ms = clock_mono_ms();
     a->tell_over = true;
-    a->tell_progress = false;
+    /* Its last word is told with its end; it may have come after our last look. */
+    struct progress last;
+    if (a->folder && progress_read(a->folder, &last) &&
+        (last.done != a->progress.done || last.total != a->progress.total)) {
+        a->progress = last;
+        a->tell_progress = true;
+    }
     release_devices(a);
     sampler_touch(a->agent->sampler);
     link_wake(a->agent->link);
