@@ -82,6 +82,8 @@ void report_write(const struct report *r, struct text *out)
     jo_text(&o, "boot_id", r->boot_id);
     jo_text(&o, "data_id", r->data_id);
     jo_int(&o, "seq", r->seq);
+    if (r->now_ms)
+        jo_int(&o, "now_ms", r->now_ms);
     if (r->hello)
         write_hello(&o, r->hello);
     if (r->host)

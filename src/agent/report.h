@@ -30,6 +30,7 @@ struct report_progress {
 struct report {
     const char *boot_id, *data_id;
     int64_t seq;
+    int64_t now_ms;                   /* wall clock, so that its skew can be shown; 0: not told */
     const struct report_hello *hello; /* NULL: not one */
     const struct gate_host *host;     /* NULL: nothing new */
     bool host_busy;

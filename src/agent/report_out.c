@@ -133,6 +133,7 @@ static bool gather(struct report_out *r, struct text *body, int64_t *ret_next_pr
     const struct report_hello hello = {REEVE_VERSION, agent->isolation, agent->capacity.cpu_milli,
                                        agent->capacity.memory_bytes >> 20};
     const struct report report = {.boot_id = agent->boot_id,
+                                  .now_ms = clock_wall_ms(),
                                   .data_id = agent->data.id,
                                   .seq = r->seq + 1,
                                   .hello = r->sends_hello ? &hello : NULL,
