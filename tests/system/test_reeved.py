@@ -140,3 +140,25 @@ def test_a_client_that_stays_does_not_hold_up_its_end(build):
         answer.close()
     finally:
         p.stop()
+
+
+def test_until_the_store_is_loaded_only_health_answers(build):
+    p = Plant(build)
+    try:
+        p.start_reeved({"REEVE_FAILPOINTS": "writer.before_commit=sleep:1500@1"}, wait=False)
+
+        def first_answer():
+            try:
+                return requests.get(p.url + "/readyz", timeout=5)
+            except requests.RequestException:
+                return None
+
+        early = until(first_answer)
+        assert early.status_code == 503 and early.headers["Retry-After"]
+        assert early.json()["type"] == "urn:reeve:error:unavailable"
+        assert requests.get(p.url + "/healthz", timeout=5).status_code == 200
+        assert requests.get(p.url + "/api/v1/status", timeout=5).status_code == 503
+        until(p.is_ready)
+        assert p.ask("GET", "/api/v1/status").status_code == 200
+    finally:
+        p.stop()
