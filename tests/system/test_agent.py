@@ -526,6 +526,35 @@ def test_a_node_that_cannot_start_jobs_calls_itself_busy_for_a_while(agent_with,
     plane.wait_said(attempt, "ended")
 
 
+def test_a_cancel_that_could_not_be_kept_is_not_answered(agent_with, plane):
+    agent = agent_with(*NO_GPU, env={"REEVE_FAILPOINTS": "agent.before_tombstone=kill"})
+    plane.wait_hello()
+    attempt = "0123456789abcdef" * 2
+    plane.send(type="cancel", attempt=attempt, job=77, n=1)
+    agent.process.wait(20)
+    assert not plane.said(attempt)
+    agent.start(REEVE_FAILPOINTS="")
+    plane.wait_hello(2)
+    plane.send(type="cancel", attempt=attempt, job=77, n=1)
+    assert plane.wait_said(attempt, "ended")["outcome"] == "cancelled"
+
+
+def test_an_agent_killed_while_it_forgets_does_so_when_it_is_told_again(agent_with, plane):
+    agent = agent_with(*NO_GPU, env={"REEVE_FAILPOINTS": "agent.before_remove=kill"})
+    plane.wait_hello()
+    attempt, job, _ = plane.start(["true"])
+    plane.wait_said(attempt, "ended")
+    plane.send(type="forget", attempt=attempt, job=job, n=1)
+    agent.process.wait(20)
+    folder = agent.data / "attempts" / plane.name(job)
+    assert folder.exists()
+    agent.start(REEVE_FAILPOINTS="")
+    hello = plane.wait_hello(2)
+    assert [(a["id"], a["state"]) for a in hello["attempts"]] == [(attempt, "ended")]
+    plane.send(type="forget", attempt=attempt, job=job, n=1)
+    plane.wait_for(lambda: not folder.exists())
+
+
 def test_reports_and_logs_wait_for_a_control_plane_that_is_away(agent_with, plane):
     agent = agent_with(*NO_GPU)
     plane.wait_hello()
