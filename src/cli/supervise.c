@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/backoff.h"
@@ -185,6 +186,20 @@ static void reap(struct supervisor *s)
     }
 }
 
+/* The child's last words in its log, where it has one of its own: why it ended. */
+static int last_words(const struct child *c, char *ret, size_t size)
+{
+    auto_free char *text = NULL;
+    size_t len;
+    if (!c->log_file || file_read(c->log_file, 1 << 20, &text, &len, NULL) < 0)
+        return -1;
+    while (len && text[len - 1] == '\n')
+        text[--len] = '\0';
+    const char *line = memrchr(text, '\n', len);
+    snprintf(ret, size, "%s", line ? line + 1 : text);
+    return ret[0] ? 0 : -1;
+}
+
 /* Starts what is due. -1: one that was never proven has ended. */
 static int start_due(struct supervisor *s, struct err *e)
 {
@@ -193,8 +208,11 @@ static int start_due(struct supervisor *s, struct err *e)
         if (c->pid || c->stopped)
             continue;
         if (!c->proven) {
-            char how[64];
+            char how[64], words[300];
             describe(c->status, how);
+            if (last_words(c, words, sizeof words) == 0)
+                return err_set(e, ERR_UNAVAILABLE, "%s %s before it was ready: %s (its log is %s)",
+                               c->name, how, words, c->log_file);
             return err_set(e, ERR_UNAVAILABLE, "%s %s before it was ready%s%s", c->name, how,
                            c->log_file ? "; its log is " : "", c->log_file ? c->log_file : "");
         }

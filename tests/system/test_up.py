@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -206,6 +207,19 @@ def test_the_demo_ends_with_a_table_and_leaves_nothing_behind(machine, tmp_path)
     assert [row[3] for row in rows] == ["completed"] * 6
     assert sorted({row[2] for row in rows}) == ["alice", "bob", "carol"]
     assert all(int(row[-1].rstrip("%")) > 60 for row in rows)  # it has learnt: chance is 8 %
+    assert nothing_is_left(tmp_path)
+
+
+def test_a_demo_whose_port_is_taken_says_so(machine, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        options = ["--listen", f"127.0.0.1:{taken.getsockname()[1]}"]
+        done = subprocess.run(
+            demo(machine, tmp_path, *options), env=machine.env, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode != 0
+    assert "the address is in use" in done.stderr
     assert nothing_is_left(tmp_path)
 
 
