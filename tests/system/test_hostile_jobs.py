@@ -136,7 +136,9 @@ def test_a_job_that_floods_its_log_keeps_both_ends_and_completes(plant):
     log = until(whole_log, 60, every=1)
     assert log.startswith(b"first\n") and b" left out here" in log, log[:50]
     assert 32 * MIB < len(log) < 66 * MIB
-    assert resident(plant.reeved.pid) < 400 * MIB and resident(plant.agent.pid) < 200 * MIB
+    for pid, most in ((plant.reeved.pid, 400 * MIB), (plant.agent.pid, 200 * MIB)):
+        # A sanitizer keeps what was freed.
+        assert resident(pid) < most or "libasan" in Path(f"/proc/{pid}/maps").read_text()
 
 
 def resident(pid):
