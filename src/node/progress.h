@@ -3,9 +3,10 @@
  * The shim reads both and keeps the newest word in the attempt's folder, where the agent finds it.
  *
  * Patterns that users give are templates, not regular expressions: `{done}` and `{total}` are whole
- * numbers, `{percent}` is a percentage with or without decimals, `*` is any run of bytes, a space is one
- * or more blanks, `\` takes the next character as it is, all else stands for itself: "step {done} of
- * {total}", "loss * ({percent}%)". They need {percent}, or {done} with {total} or with a number in its place
+ * numbers, `{percent}` is a percentage with or without decimals, `*` is any run of bytes, a space
+ * is one or more blanks, `\` takes the next character as it is, all else stands for itself: "step
+ * {done} of {total}", "loss * ({percent}%)". They need {percent}, or {done} with {total} or with a
+ * number in its place
  * ("batch {done}/5000"). Matching takes at most line length times pattern length steps, which no
  * library of regular expressions on Debian promises in C.
  */
