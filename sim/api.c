@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 /* Guards all below; never held while a call hangs or waits. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -24,13 +25,20 @@ nvml_device api_handle(size_t index)
     return &handles[index];
 }
 
+/* A folder that happens to be called like a scenario is not one. */
+static bool is_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
+}
+
 /* A name without a folder may be one of the scenarios that lie beside this library. */
 static char *find_scenario(const char *name)
 {
     Dl_info self;
     if (!name || !name[0])
         return NULL;
-    if (strchr(name, '/') || access(name, R_OK) == 0 || !dladdr(handles, &self) ||
+    if (strchr(name, '/') || is_file(name) || !dladdr(handles, &self) ||
         !strrchr(self.dli_fname, '/'))
         return mem_strdup(name);
     char *beside =

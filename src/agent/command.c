@@ -21,6 +21,7 @@ static const struct json_field all_fields[] = {
     {"boot_id",        JSON_FIELD_TEXT,   AT(boot_id),        false, 0, 64},
     {"data_id",        JSON_FIELD_TEXT,   AT(data_id),        false, 0, 64},
     {"name",           JSON_FIELD_TEXT,   AT(name),           false, 0, 100},
+    {"job_name",       JSON_FIELD_TEXT,   AT(job_name),       false, 0, 1000},
     {"user",           JSON_FIELD_TEXT,   AT(user),           false, 0, 128},
     {"gpu_memory_mib", JSON_FIELD_INT,    AT(gpu_memory_mib), false, 0, INT_MOST},
     {"cpu_milli",      JSON_FIELD_INT,    AT(cpu_milli),      false, 0, INT_MOST},

@@ -40,7 +40,7 @@ struct command {
     const char *why;
 
     /* start */
-    const char *boot_id, *data_id, *name, *user;
+    const char *boot_id, *data_id, *name, *job_name, *user;
     const char *devices[COMMAND_DEVICES_MOST];
     size_t device_count;
     int64_t gpu_memory_mib, cpu_milli, memory_mib, time_limit_ms;

@@ -85,7 +85,7 @@ static char *write_params(const struct command *c)
     jo_object(&o, NULL);
     jo_int(&o, "job", c->job);
     jo_int(&o, "attempt", c->n);
-    jo_text(&o, "name", text_of(c->spec, "name"));
+    jo_text(&o, "name", c->job_name);
     jo_text(&o, "user", c->user);
     add_value(&o, "command", json_object_get(c->spec, "command"));
     jo_object(&o, "env");

@@ -4,6 +4,7 @@
 #include "cli/client.h"
 #include "cli/json_view.h"
 #include "cli/print.h"
+#include "cli/table.h"
 #include "cli/top_frame.h"
 
 #include <curses.h>
@@ -79,6 +80,12 @@ static struct top_data top_data(const struct top *t)
                              .trouble = t->trouble.code ? t->trouble.text : NULL};
 }
 
+static const char *const once_colors[] = {
+    [TOP_PLAIN] = "",        [TOP_TITLE] = COLOR_BOLD, [TOP_HEADER] = COLOR_BOLD,
+    [TOP_GOOD] = "\033[32m", [TOP_WAITING] = "",       [TOP_BAD] = "\033[31m",
+    [TOP_BUSY] = "\033[33m",
+};
+
 static void print_once(struct cli *c, const struct top *t, const struct top_options *o,
                        enum top_sort sort)
 {
@@ -100,7 +107,8 @@ static void print_once(struct cli *c, const struct top *t, const struct top_opti
         size_t len = strlen(text);
         while (len && text[len - 1] == ' ')
             len--;
-        printf("%.*s\n", (int)len, text);
+        const char *color = c->color ? once_colors[f.lines[i].style] : "";
+        printf("%s%.*s%s\n", color, (int)len, text, *color ? COLOR_OFF : "");
     }
     top_frame_done(&f);
 }

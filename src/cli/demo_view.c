@@ -110,9 +110,16 @@ static void put_wait(struct text *out, const json_t *jobs, int columns)
     {
         if (view_int(job, "position", 0) != 1 || !*view_text(job, "reason"))
             continue;
+        auto_text struct text whole = {0};
+        text_add_printable(&whole, view_text(job, "reason"));
+        const char *rest = strstr(text_get(&whole), "; ");
         text_addf(&line, "job %" PRId64 " waits: ", view_int(job, "id", 0));
-        text_add_printable(&line, view_text(job, "reason"));
+        text_add_bytes(&line, text_get(&whole), rest ? (size_t)(rest - whole.data) : whole.len);
         put_line(out, &line, "", columns);
+        if (rest) {
+            text_addf(&line, "             %s", rest + 2);
+            put_line(out, &line, "", columns);
+        }
     }
 }
 
@@ -215,7 +222,7 @@ void demo_table(struct text *out, const json_t *jobs, const json_t *accuracy, bo
         {"id", "id", CELL_TEXT, COLUMN_RIGHT},
         {"name", "name", CELL_TEXT, 0},
         {"user", "user", CELL_TEXT, 0},
-        {"state", "state", CELL_TEXT, 0},
+        {"state", "state", CELL_STATE, 0},
         {"wait", "wait_ms", CELL_SPAN, COLUMN_RIGHT},
         {"run", "run_ms", CELL_SPAN, COLUMN_RIGHT},
         {"energy", "energy_joules", CELL_ENERGY, COLUMN_RIGHT},

@@ -20,7 +20,7 @@ const char *state_color(const char *state)
         {"ok", "\033[32m"},        {"warn", "\033[33m"},      {"fail", "\033[31m"},
     };
     for (size_t i = 0; i < COUNT_OF(colors); i++)
-        if (strcmp(colors[i].state, state) == 0)
+        if (strcasecmp(colors[i].state, state) == 0)
             return colors[i].color;
     return "";
 }

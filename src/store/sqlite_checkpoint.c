@@ -122,6 +122,7 @@ int checkpointer_start(struct store *s, struct err *e)
         sqlite3_close(TAKE(c->db));
         return err_sys(e, rc, "could not start the checkpoint thread");
     }
+    pthread_setname_np(c->thread, "checkpointer");
     return 0;
 }
 

@@ -161,6 +161,7 @@ int writer_start(const struct store_ops *ops, struct store *s, int64_t last_seq,
         free(w);
         return err_sys(e, rc, "could not start the writer thread");
     }
+    pthread_setname_np(w->thread, "store-writer");
     *ret = w;
     return 0;
 }

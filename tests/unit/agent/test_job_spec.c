@@ -8,7 +8,8 @@ static void a_start(struct command *c, const char *spec)
     text_addf(
         &t,
         "{\"type\":\"start\",\"epoch\":4,\"attempt\":\"0123456789abcdef0123456789abcdef\","
-        "\"name\":\"reeve-s-7-1\",\"job\":7,\"n\":1,\"user\":\"alice\",\"devices\":[\"GPU-1\","
+        "\"name\":\"reeve-s-7-1\",\"job_name\":\"sweep\",\"job\":7,\"n\":1,\"user\":\"alice\","
+        "\"devices\":[\"GPU-1\","
         "\"GPU-2\"],\"memory_mib\":16384,\"cpu_milli\":1500,\"time_limit_ms\":60000,\"spec\":%s}",
         spec);
     CHECK_OK(command_parse(text_get(&t), t.len, c, &test_err));
@@ -45,6 +46,7 @@ TEST("the parameters kept beside the results hide what looks secret")
     CHECK_OK(job_spec_make(&c, &(struct job_spec_place){.results = "/r"}, &s, &test_err));
     CHECK(!strstr(s.params, "s3cret"));
     CHECK(strstr(s.params, "\"LR\":\"0.1\"") && strstr(s.params, "\"labels\":{\"run\":\"a\"}"));
+    CHECK(strstr(s.params, "\"name\":\"sweep\""));
     CHECK(strstr(s.params, "\"devices\":[\"GPU-1\",\"GPU-2\"]"));
     CHECK_TEXT(s.env[0], "WANDB_API_KEY=s3cret");
 }
