@@ -234,7 +234,6 @@ static const struct column attempt_columns[] = {
     {"COST", "cost_micros", CELL_MONEY, COLUMN_RIGHT},
     {"OUTCOME", "outcome", CELL_TEXT, 0},
     {"REASON", "reason", CELL_TEXT, 0},
-    {"RESULTS", "folder", CELL_TEXT, COLUMN_WIDE},
 };
 
 static void show_below(struct cli *c, const json_t *job, struct text *out)
