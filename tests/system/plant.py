@@ -1,11 +1,13 @@
 """The real programs in a folder of their own: started, killed, started again, asked over HTTP."""
 
+import fcntl
 import http.client
 import json
 import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -157,6 +159,20 @@ class Plant:
         # Between fork and exec a job still looks like its shim.
         pids = {pid for pid, _ in found}
         return [(pid, folder) for pid, folder in found if parent_of(pid) not in pids]
+
+    def locking_shims(self):
+        """The same, of those that hold their folder's lock: surely shims, and no job about to be one."""
+        found = []
+        for lock in self.agent_data.glob("attempts/*/lock"):
+            try:
+                with open(lock, "rb") as f:
+                    asked = struct.pack("@hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+                    kind, _, _, _, pid = struct.unpack("@hhqqi", fcntl.fcntl(f, fcntl.F_GETLK, asked))
+            except OSError:
+                continue
+            if kind != fcntl.F_UNLCK and pid > 0:
+                found.append((pid, str(lock.parent)))
+        return found
 
     def stop(self, remove=True):
         for process in (self.agent, self.reeved):

@@ -82,7 +82,7 @@ class Clients:
 def kill_one(plant, rng, killed):
     what = rng.choice(["reeved", "agent", "shim", "shim"])
     if what == "shim":
-        shims = plant.shims()
+        shims = plant.locking_shims()
         if not shims:
             return False
         pid, folder = rng.choice(shims)
@@ -186,6 +186,7 @@ def power_cut(plant, log):
 
     for process in (plant.reeved, plant.agent):
         process.kill()
+    time.sleep(0.05)  # what the agent had just forked has become a shim by then
     for pid, _ in plant.shims():
         os.kill(pid, signal.SIGKILL)
     for process in (plant.reeved, plant.agent):
