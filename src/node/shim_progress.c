@@ -97,15 +97,21 @@ void shim_on_progress_read(struct shim *s)
         keep(s, &p);
 }
 
+/* Waits for the look that is under way, if one is. */
+static void finish_look(struct shim *s)
+{
+    struct pollfd fd = {.fd = s->progress, .events = POLLIN};
+    if (s->progress >= 0 && poll(&fd, 1, 1200) > 0)
+        shim_on_progress_read(s);
+}
+
 void shim_last_progress(struct shim *s, int64_t now_ms)
 {
+    /* One that began before the last change may have seen what was there before it. */
+    finish_look(s);
     if (s->watch >= 0)
         shim_on_progress_change(s, now_ms);
     if (s->progress_at != NEVER)
         shim_look_at_progress(s, now_ms);
-    if (s->progress < 0)
-        return;
-    struct pollfd fd = {.fd = s->progress, .events = POLLIN};
-    if (poll(&fd, 1, 1200) > 0)
-        shim_on_progress_read(s);
+    finish_look(s);
 }

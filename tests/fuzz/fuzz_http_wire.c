@@ -33,6 +33,8 @@ static int run(const char *bytes, size_t len, size_t step, struct text *heard)
     return rc;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct text whole = {0}, parts = {0};

@@ -22,8 +22,8 @@ static void parse_cgroups(const char *text)
     auto_free char *memory = cgroup_parse_own(text, "memory");
     auto_cgroup_mounts struct cgroup_mounts mounts;
     cgroup_parse_mounts(text, &mounts);
-    auto_free char *a = cgroup_folder(&mounts.unified, unified ? unified : "/");
-    auto_free char *b = cgroup_folder(&mounts.memory, memory ? memory : "/");
+    free(cgroup_folder(&mounts.unified, unified ? unified : "/"));
+    free(cgroup_folder(&mounts.memory, memory ? memory : "/"));
 }
 
 static void parse_host(const char *text)

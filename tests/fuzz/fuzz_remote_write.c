@@ -2,9 +2,9 @@
  * the compressed form would seldom reach. */
 #include "base/mem.h"
 #include "tsdb/remote_write.h"
+#include "tsdb/snappy.h"
 
 #include <assert.h>
-#include <snappy-c.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,9 +23,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int64_t mixed = 0;
     remote_write_decode(data, size, on_series, &mixed, &err);
 
-    size_t len = snappy_max_compressed_length(size);
-    auto_free char *body = mem_alloc(1, len);
-    if (snappy_compress((const char *)data, size, body, &len) == SNAPPY_OK)
-        remote_write_decode(body, len, on_series, &mixed, &err);
+    auto_free uint8_t *body = mem_alloc(1, snappy_room(size)), *back = mem_alloc(1, size);
+    size_t len = snappy_pack(data, size, body), content;
+    if (!snappy_content(body, len, &content) || content != size ||
+        !snappy_unpack(body, len, back, size) || memcmp(back, data, size) != 0)
+        abort();
+    remote_write_decode((const char *)body, len, on_series, &mixed, &err);
     return 0;
 }
