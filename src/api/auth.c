@@ -116,6 +116,20 @@ static void from_token(struct call *c, const char *token, const struct fleet_vie
     }
 }
 
+bool auth_still_holds(struct api *a, const struct caller *w)
+{
+    static const struct digest none;
+    struct token_holder holder;
+    const struct engine_view *v = engine_view_get(a->engine);
+    const struct principal *p = fleet_principal(&v->fleet, w->id);
+    bool holds = p && !p->disabled_ms && p->role == w->role;
+    engine_view_release(a->engine, v);
+    if (memcmp(&w->hash, &none, sizeof none) != 0) /* else a unix socket's other end */
+        holds = holds &&
+                tokens_find(engine_tokens(a->engine), &w->hash, engine_now_ms(a->engine), &holder);
+    return holds;
+}
+
 static int denied(const struct call *c, struct err *e)
 {
     if (c->caller.kind != CALLER_PRINCIPAL)

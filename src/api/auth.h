@@ -18,6 +18,10 @@ void auth_forget_all(struct api *a);
 /* How far this principal's permission goes; nothing for others than principals. */
 enum scope caller_scope(const struct caller *w, enum permission p);
 
+/* Whether a principal who was let in for a stream would be let in now: the token stands, the user
+ * is not disabled, the role is the same. */
+bool auth_still_holds(struct api *a, const struct caller *w);
+
 /* How much of a job is shown. */
 enum sight {
     SIGHT_EXISTS, /* that it is, whose, its state, place, devices and times */

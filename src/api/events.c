@@ -37,6 +37,7 @@ struct subscriber {
     int64_t seq;                /* has what it may see up to here */
     enum subscriber_state state;
     unsigned kind; /* enum reader_kind */
+    struct caller caller;
 
     /* Of the worker that reads for it. */
     bool reading;
@@ -368,8 +369,11 @@ void events_on_run(void *arg, struct event_run *r)
 
 void events_tick(struct event_hub *h, int64_t ticks)
 {
-    for (size_t i = (size_t)(ticks % HEARTBEAT_S); i < h->count; i += HEARTBEAT_S)
+    for (size_t i = (size_t)(ticks % HEARTBEAT_S); i < h->count; i += HEARTBEAT_S) {
         http_stream_write_shared(h->all[i]->stream, h->heartbeat);
+        if (!auth_still_holds(h->api, &h->all[i]->caller))
+            http_stream_end(h->all[i]->stream);
+    }
     /* Who was blocked by a full queue of the workers and not by itself. */
     for (size_t i = 0; i < h->count; i++)
         if (h->all[i]->state == BLOCKED && !http_stream_queued(h->all[i]->stream))
@@ -434,6 +438,7 @@ void serve_events(struct call *c)
     struct http_stream_events on = {.on_close = on_close, .on_drained = on_drained, .arg = s};
     s->hub = h;
     s->kind = kind_of(c);
+    s->caller = c->caller;
     s->seq = seq;
     s->state = LIVE;
     s->stream = http_stream_begin(c->request, 200, "text/event-stream", stream_headers, &on);

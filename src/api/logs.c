@@ -38,6 +38,7 @@ struct follower {
     bool closing;       /* that message may free it */
     bool ending;        /* its end is on its way to the reader */
     int64_t over_ticks; /* since the attempt is over */
+    struct caller caller;
     struct err err;
 };
 
@@ -283,6 +284,10 @@ void logs_tick(struct log_followers *l)
         next = f->next;
         if (f->reading || f->blocked || f->ending)
             continue;
+        if (!auth_still_holds(l->api, &f->caller)) {
+            end_stream(f);
+            continue;
+        }
         f->over_ticks++;
         if (f->again)
             look(f);
@@ -373,6 +378,7 @@ static void add_follower(struct api *a, struct call *c)
     struct follower *f = mem_new(struct follower);
     struct http_stream_events on = {.on_close = on_close, .on_drained = on_drained, .arg = f};
     f->api = a;
+    f->caller = c->caller;
     f->place = q->place;
     q->place.text = (struct text){0};
     f->stream = http_stream_begin(c->request, 200, c->answer.type, c->answer.headers, &on);

@@ -156,6 +156,30 @@ def test_readers_see_only_what_they_may(plant, agent):
     assert kinds["serv"] <= {k for k in kinds["serv"] if k.startswith(("job.", "attempt."))}
 
 
+def test_streams_end_with_the_token_that_opened_them(plant):
+    made = plant.ask("POST", "/api/v1/tokens", {"user": "alice"}).json()
+    job = plant.submit(["true"], user="alice", gpus=64)["id"]  # waits for ever
+    headers = {"Authorization": f"Bearer {made['token']}"}
+    streams = [
+        requests.get(plant.url + path, headers=headers, stream=True, timeout=60)
+        for path in ("/api/v1/events", f"/api/v1/jobs/{job}/logs?follow=true")
+    ]
+    ended = []
+    for stream in streams:
+        assert stream.status_code == 200
+
+        def read(stream=stream):
+            for _ in stream.iter_content(1):
+                pass
+            ended.append(stream)
+
+        threading.Thread(target=read, daemon=True).start()
+    assert not ended
+    assert plant.ask("DELETE", f"/api/v1/tokens/{made['id']}").ok
+    until(lambda: len(ended) == 2, 30)  # at the next heartbeat
+    plant.ask("POST", f"/api/v1/jobs/{job}/cancel")
+
+
 def test_a_number_that_was_never_given_is_a_reset(plant):
     events = Events(plant, last_id=10**12)
     event = events.queue.get(timeout=10)
