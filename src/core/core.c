@@ -43,7 +43,6 @@ static void take_news(struct core *c, const struct plan *p)
         struct shape *s = table_edit(&c->fleet->shapes, p->news[i].shape);
         c->fleet->view.awake -= s->awake;
         s->awake = 0;
-        s->reason = p->news[i].reason;
         s->reserved_node = p->news[i].reserved_node;
     }
 }

@@ -65,13 +65,13 @@ static void gather(struct contest *c, const struct fleet_view *v)
         sink(c, i);
 }
 
-static void add_news(struct plan *p, uint32_t shape, enum wait_reason reason, int64_t node)
+static void add_news(struct plan *p, uint32_t shape, int64_t node)
 {
     if (p->news_count == p->news_room) {
         p->news_room = p->news_room ? 2 * p->news_room : 16;
         p->news = mem_resize_array(p->news, p->news_room);
     }
-    p->news[p->news_count++] = (struct shape_news){shape, (uint32_t)node, (uint8_t)reason};
+    p->news[p->news_count++] = (struct shape_news){shape, (uint32_t)node};
 }
 
 static void add_decision(struct plan *p, int64_t job, const struct place_choice *c)
@@ -105,17 +105,17 @@ static void decide(struct plan *p, struct place_plan *places, struct contest *c)
             top->place = top->walk.key.b;
             sink(c, 0);
         } else {
-            add_news(p, top->shape, WAIT_NONE, 0);
+            add_news(p, top->shape, 0);
             drop_top(c);
         }
         return;
     case PLACE_LATER:
         place_reserve(places, s, choice.node);
-        add_news(p, top->shape, WAIT_PLACE, choice.node);
+        add_news(p, top->shape, choice.node);
         drop_top(c);
         return;
     case PLACE_NEVER:
-        add_news(p, top->shape, WAIT_IMPOSSIBLE, 0);
+        add_news(p, top->shape, 0);
         drop_top(c);
         return;
     }

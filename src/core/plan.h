@@ -25,7 +25,6 @@ struct decision {
 struct shape_news {
     uint32_t shape;
     uint32_t reserved_node;
-    uint8_t reason; /* enum wait_reason */
 };
 
 struct plan {

@@ -216,12 +216,10 @@ static int finish(struct lookup *l, struct err *e)
     ev.actor = c->actor;
     engine_event(g, &ev);
     if (c->kind == COMMAND_RETRY) {
-        const struct job *j = fleet_job(v, c->id);
         c->ret_id = c->id;
         c->ret_queue_length = fleet_queue_length(v);
         if (l->spec.spec)
             specs_put(g->specs, c->id, l->spec.name ? l->spec.name : "", l->spec.spec);
-        (void)j;
     }
     return 0;
 }

@@ -126,19 +126,12 @@ struct part {
     uint32_t unused;
 };
 
-/* Why the jobs of a shape do not start. */
-enum wait_reason {
-    WAIT_NONE,
-    WAIT_PLACE,      /* what it needs is held by others, or busy */
-    WAIT_IMPOSSIBLE, /* no node could ever serve it as things stand */
-};
-
 /* Waiting jobs with the same owner and needs. What blocks one blocks all. */
 struct shape {
     uint32_t principal, gpu_memory_mib, cpu_milli, memory_mib;
     uint16_t gpus, flags;
-    uint8_t awake, reason; /* awake: something changed that may let it start */
-    uint8_t unused[2];
+    uint8_t awake; /* something changed that may let it start */
+    uint8_t unused[3];
     uint32_t ready; /* waiting jobs */
     uint32_t
         reserved_node; /* blocked: where it will start, so that later jobs leave room; 0: none */
