@@ -49,7 +49,7 @@ def plant(build, tmp_path):
 
 def submit(plant, seconds=0.3, **fields):
     script = f'echo "$REEVE_JOB_ID $REEVE_ATTEMPT" >> {plant.proof}; sleep {seconds}'
-    return plant.submit(["sh", "-c", script], work_dir=str(plant.folder), retries=5, **fields)["id"]
+    return plant.submit(["sh", "-c", script], work_dir=str(plant.folder), **{"retries": 5} | fields)["id"]
 
 
 def check(plant, job, state="Completed"):
@@ -192,9 +192,9 @@ def first_attempt_over(plant, job):
 def test_shim_dies(plant, point, test):
     plant.start_reeved()
     plant.start_agent(killing(point))
-    job = submit(plant)
+    # Shims inherit the environment, so all die until the agent is another one: a few a second, or a hundred.
+    job = submit(plant, retries=100)
     until(lambda: first_attempt_over(plant, job), 40)
-    # Shims inherit the environment: the next ones must live.
     plant.agent.terminate()
     plant.agent.wait()
     plant.start_agent()
