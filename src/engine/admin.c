@@ -39,6 +39,28 @@ int command_principal_change(struct engine *g, struct command *c, struct err *e)
     return 0;
 }
 
+struct token_holder engine_token_holder(const struct token_row *r)
+{
+    struct token_holder holder = {.kind = TOKEN_API,
+                                  .id = r->id,
+                                  .holder = r->principal,
+                                  .expires_ms = r->expires_ms,
+                                  .created_ms = r->created_ms};
+    snprintf(holder.name, sizeof holder.name, "%s", r->name ? r->name : "");
+    return holder;
+}
+
+struct token_holder engine_enrolment_holder(const struct enrolment_row *r)
+{
+    struct token_holder holder = {.kind = TOKEN_ENROL,
+                                  .id = r->id,
+                                  .holder = r->id,
+                                  .expires_ms = r->expires_ms,
+                                  .created_ms = r->created_ms};
+    snprintf(holder.name, sizeof holder.name, "%s", r->node ? r->node : "");
+    return holder;
+}
+
 int command_token_create(struct engine *g, struct command *c, struct err *e)
 {
     if (!engine_principal(g, c->principal, e))
@@ -56,9 +78,9 @@ int command_token_create(struct engine *g, struct command *c, struct err *e)
                             .created_ms = ev.time_ms,
                             .expires_ms = c->expires_ms};
     batch_put(engine_batch(g), TABLE_ID_TOKEN, &row);
-    engine_act(g, &(struct action){.what = ACTION_TOKEN_PUT,
-                                   .hash = c->hash,
-                                   .holder = {TOKEN_API, ev.subject, c->principal, c->expires_ms}});
+    struct action put = {
+        .what = ACTION_TOKEN_PUT, .hash = c->hash, .holder = engine_token_holder(&row)};
+    engine_act(g, &put);
     c->ret_id = ev.subject;
     return 0;
 }
@@ -71,8 +93,15 @@ int command_token_revoke(struct engine *g, struct command *c, struct err *e)
     struct event ev = {.kind = EVENT_ID_TOKEN_REVOKED, .subject = c->id, .actor = c->actor};
     ev.TOKEN_REVOKED.principal = holder.holder;
     engine_event(g, &ev);
-    struct token_row row = {.id = c->id};
-    batch_delete(engine_batch(g), TABLE_ID_TOKEN, &row);
+    /* The record stays: lists tell since when, and its number is never given again. */
+    struct token_row row = {.id = c->id,
+                            .principal = holder.holder,
+                            .name = holder.name,
+                            .hash = {c->hash.bytes, DIGEST_SIZE},
+                            .created_ms = holder.created_ms,
+                            .expires_ms = holder.expires_ms,
+                            .revoked_ms = ev.time_ms};
+    batch_put(engine_batch(g), TABLE_ID_TOKEN, &row);
     engine_act(g, &(struct action){.what = ACTION_TOKEN_DROP, .hash = c->hash});
     return 0;
 }
@@ -91,9 +120,9 @@ int command_enrolment_create(struct engine *g, struct command *c, struct err *e)
                                 .created_ms = ev.time_ms,
                                 .expires_ms = c->expires_ms};
     batch_put(engine_batch(g), TABLE_ID_ENROLMENT, &row);
-    engine_act(g, &(struct action){.what = ACTION_TOKEN_PUT,
-                                   .hash = c->hash,
-                                   .holder = {TOKEN_ENROL, ev.subject, ev.subject, c->expires_ms}});
+    struct action put = {
+        .what = ACTION_TOKEN_PUT, .hash = c->hash, .holder = engine_enrolment_holder(&row)};
+    engine_act(g, &put);
     c->ret_id = ev.subject;
     return 0;
 }
@@ -117,16 +146,22 @@ int command_enrol(struct engine *g, struct command *c, struct err *e)
                        .actor = c->actor};
     event_set_text(ev.NODE_ENROLLED.name, c->name);
     engine_event(g, &ev);
-    struct enrolment_row used = {.id = holder.id};
-    batch_delete(engine_batch(g), TABLE_ID_ENROLMENT, &used);
+    struct enrolment_row used = {.id = holder.id,
+                                 .node = holder.name,
+                                 .hash = {c->hash.bytes, DIGEST_SIZE},
+                                 .created_ms = holder.created_ms,
+                                 .expires_ms = holder.expires_ms,
+                                 .used_ms = ev.time_ms};
+    batch_put(engine_batch(g), TABLE_ID_ENROLMENT, &used);
     struct node_key_row key = {
         .node = ev.subject, .hash = {c->key_hash.bytes, DIGEST_SIZE}, .created_ms = ev.time_ms};
     batch_put(engine_batch(g), TABLE_ID_NODE_KEY, &key);
     tokens_remove(g->tokens, &c->hash);
     tokens_remove_holder(g->tokens, TOKEN_NODE, ev.subject);
-    engine_act(g, &(struct action){.what = ACTION_TOKEN_PUT,
-                                   .hash = c->key_hash,
-                                   .holder = {TOKEN_NODE, ev.subject, ev.subject, 0}});
+    engine_act(g, &(struct action){
+                      .what = ACTION_TOKEN_PUT,
+                      .hash = c->key_hash,
+                      .holder = {.kind = TOKEN_NODE, .id = ev.subject, .holder = ev.subject}});
     c->ret_id = ev.subject;
     return 0;
 }

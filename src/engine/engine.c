@@ -222,19 +222,22 @@ static int on_side_row(void *arg, enum table_id table, const void *record)
     if (table == TABLE_ID_TOKEN) {
         const struct token_row *r = record;
         struct digest hash = blob_digest(&r->hash);
-        tokens_put(g->tokens, &hash,
-                   &(struct token_holder){TOKEN_API, r->id, r->principal, r->expires_ms});
+        struct token_holder holder = engine_token_holder(r);
+        if (!r->revoked_ms)
+            tokens_put(g->tokens, &hash, &holder);
         g->next_token = r->id + 1;
     } else if (table == TABLE_ID_ENROLMENT) {
         const struct enrolment_row *r = record;
         struct digest hash = blob_digest(&r->hash);
-        tokens_put(g->tokens, &hash,
-                   &(struct token_holder){TOKEN_ENROL, r->id, r->id, r->expires_ms});
+        struct token_holder holder = engine_enrolment_holder(r);
+        if (!r->used_ms)
+            tokens_put(g->tokens, &hash, &holder);
         g->next_enrolment = r->id + 1;
     } else if (table == TABLE_ID_NODE_KEY) {
         const struct node_key_row *r = record;
         struct digest hash = blob_digest(&r->hash);
-        tokens_put(g->tokens, &hash, &(struct token_holder){TOKEN_NODE, r->node, r->node, 0});
+        tokens_put(g->tokens, &hash,
+                   &(struct token_holder){.kind = TOKEN_NODE, .id = r->node, .holder = r->node});
     } else {
         const struct idempotency_row *r = record;
         struct idempotency_entry entry = {blob_digest(&r->body_hash), r->subject, r->expires_ms};

@@ -135,6 +135,9 @@ int command_node_lost(struct engine *g, struct command *c, struct err *e);
 int command_node_retire(struct engine *g, struct command *c, struct err *e);
 int command_report(struct engine *g, struct command *c, struct err *e);
 int command_agent_link(struct engine *g, struct command *c, struct err *e);
+/* What is kept in memory of these records. */
+struct token_holder engine_token_holder(const struct token_row *r);
+struct token_holder engine_enrolment_holder(const struct enrolment_row *r);
 /* Reads the job's records on a worker and answers C later, by itself. */
 int command_retry(struct engine *g, struct command *c, struct err *e);
 

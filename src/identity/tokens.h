@@ -19,11 +19,16 @@ enum token_kind {
     TOKEN_ENROL, /* holder: enrolment id; good once */
 };
 
+enum { TOKEN_NAME = 64 };
+
 struct token_holder {
     enum token_kind kind;
     int64_t id; /* of the token itself */
     int64_t holder;
     int64_t expires_ms; /* Unix; 0: never */
+    /* Not of a TOKEN_NODE: the rest of the record, which is written once more when it is over. */
+    int64_t created_ms;
+    char name[TOKEN_NAME]; /* its label, or the node it is for; "": none */
 };
 
 struct tokens *tokens_new(void);

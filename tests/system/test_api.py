@@ -424,7 +424,11 @@ def test_a_token_is_shown_once_and_ends_when_revoked(plant, tokens):
     assert len(token["token"]) == 67
     listed = {t["id"]: t for t in pages(plant, "/api/v1/tokens", 100)}
     assert listed[token["id"]]["name"] == "laptop" and "token" not in listed[token["id"]]
+    assert listed[token["id"]]["revoked_at"] is None
     assert plant.ask("DELETE", f"/api/v1/tokens/{token['id']}").status_code == 204
+    listed = {t["id"]: t for t in pages(plant, "/api/v1/tokens", 100)}
+    assert listed[token["id"]]["revoked_at"] >= listed[token["id"]]["created_at"]
+    problem(plant.ask("DELETE", f"/api/v1/tokens/{token['id']}"), 404)
     problem(plant.ask("GET", "/api/v1/whoami", token=token["token"]), 401)
     problem(plant.ask("POST", "/api/v1/tokens", {"user": "nobody-here"}), 404, field="user")
     raw = (plant.data / "reeve.db").read_bytes() + (plant.data / "reeve.db-wal").read_bytes()

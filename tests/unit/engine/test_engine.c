@@ -350,6 +350,57 @@ TEST("what was acknowledged is there after a restart, and attempts go on")
     CHECK_OK(file_remove_tree(folder, &test_err));
 }
 
+static struct digest make_token(void)
+{
+    struct command *c = command_new(COMMAND_TOKEN_CREATE);
+    c->actor = c->principal = 1;
+    snprintf(c->name, sizeof c->name, "laptop");
+    free(token_make(&c->hash));
+    struct digest hash = c->hash;
+    CHECK_INT(ask(c)->error.code, 0);
+    return hash;
+}
+
+static int keep_newest_token(void *arg, enum table_id table, const void *record)
+{
+    struct token_row *kept = arg;
+    (void)table;
+    *kept = *(const struct token_row *)record;
+    CHECK_TEXT(kept->name, kept->id == 1 ? "first" : "laptop");
+    return 0;
+}
+
+TEST("a revoked token is told of, opens nothing and never gives its number away")
+{
+    char folder[] = "/tmp/test_engineXXXXXX";
+    CHECK(mkdtemp(folder) != NULL);
+    auto_free char *store = mem_printf("sqlite:%s/reeve.db", folder);
+    CHECK_OK(begin(store));
+    struct digest hash = make_token();
+    int64_t id = answered->ret_id;
+    struct command *c = command_new(COMMAND_TOKEN_REVOKE);
+    c->actor = 1;
+    c->id = id;
+    CHECK_INT(ask(c)->error.code, 0);
+    end();
+
+    CHECK_OK(begin(store));
+    struct token_holder holder;
+    struct token_row row = {0};
+    struct store_reader *reader;
+    struct store_query q = {.id = QUERY_TOKENS, .limit = 10};
+    CHECK(!tokens_find(engine_tokens(engine), &hash, engine_now_ms(engine), &holder));
+    CHECK_OK(engine_reader_open(engine, &reader, &test_err));
+    CHECK_OK(engine_store(engine)->read(reader, &q, keep_newest_token, &row, &test_err));
+    engine_store(engine)->reader_close(reader);
+    CHECK_INT(row.id, id);
+    CHECK(row.revoked_ms >= row.created_ms && row.created_ms > 0);
+    make_token();
+    CHECK_INT(answered->ret_id, id + 1);
+    end();
+    CHECK_OK(file_remove_tree(folder, &test_err));
+}
+
 TEST("a full disk refuses changes, loses nothing, and goes on when there is room")
 {
     CHECK_OK(begin("memory:full=commit@3-4"));
