@@ -21,6 +21,8 @@ struct api_config {
     bool insecure;                 /* not loopback without TLS is wanted */
     const char *const *hosts;      /* further names we are called by; ends with NULL */
 
+    const char *page; /* folder of the page's files; NULL: there is no page */
+
     bool mask_users;   /* hides whose jobs the others' jobs are */
     bool source_open;  /* /submit, /queue and /jobs/{id} need no token on loopback */
     int64_t sample_ms; /* how often agents sample; they are told */
@@ -37,8 +39,9 @@ int api_start(const struct api_config *config, struct api **ret, uint16_t *ret_p
 /* From now on requests are served. On the owner's thread, before its loop runs. */
 void api_open(struct api *a, struct engine *engine);
 
-/* Any thread: reads certificate and key again. A failure is logged, the old ones stay in use. */
-void api_reload_tls(struct api *a);
+/* Any thread: reads certificate, key and page again. A failure is logged, the old ones stay in use.
+ */
+void api_reload(struct api *a);
 
 /*
  * Stops accepting, ends streams, waits for what is under way, then calls ON_STOPPED on the door's

@@ -104,6 +104,13 @@ static int listen_all(struct api *a, struct err *e)
     return http_server_listen(a->server, &local, NULL, e);
 }
 
+/* What we answer is data: a browser must not take it for anything else, nor show it in a frame. */
+static const struct http_header headers[] = {
+    {"X-Content-Type-Options", "nosniff"},
+    {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+    {0},
+};
+
 static int on_start(void *arg, struct loop_thread *t, struct err *e)
 {
     struct api *a = arg;
@@ -113,7 +120,8 @@ static int on_start(void *arg, struct loop_thread *t, struct err *e)
                                         .arg = a,
                                         .body_limit = api_body_limit,
                                         .on_problem = on_problem,
-                                        .hosts = a->config.hosts};
+                                        .hosts = a->config.hosts,
+                                        .headers = headers};
     a->server = http_server_new(a->loop, &config);
     uv_timer_init(a->loop, &a->tick);
     a->tick.data = a;
@@ -163,6 +171,10 @@ int api_start(const struct api_config *config, struct api **ret, uint16_t *ret_p
     a->followers = logs_new(a);
     a->agents = agents_new(a);
 
+    if (config->page && page_load(config->page, &a->page, e) < 0) {
+        api_free(a);
+        return -1;
+    }
     struct loop_thread_config thread = {
         .name = "door", .most = BOX_MOST, .on_start = on_start, .on_stop = on_stop, .arg = a};
     if (loop_thread_start(&thread, &a->thread, e) < 0) {
@@ -199,17 +211,26 @@ void api_open(struct api *a, struct engine *engine)
     engine_set_agent_sender(engine, agents_send, a);
 }
 
-static void reload_tls(void *message)
+static void reload(void *message)
 {
     struct api *a = message;
+    struct page *page = NULL;
     struct err e = {0};
-    if (http_server_reload_tls(a->server, &e) < 0)
+    if (a->config.certificate && http_server_reload_tls(a->server, &e) < 0)
         log_warn("could not load the certificate again, keeping the old one", F_ERR(&e));
+    if (!a->config.page)
+        return;
+    if (page_load(a->config.page, &page, &e) < 0) {
+        log_warn("keeping the old page", F_ERR(&e));
+        return;
+    }
+    page_free(a->page);
+    a->page = page;
 }
 
-void api_reload_tls(struct api *a)
+void api_reload(struct api *a)
 {
-    mailbox_post_answer(a->box, reload_tls, a);
+    mailbox_post_answer(a->box, reload, a);
 }
 
 void api_stop(struct api *a, void (*on_stopped)(void *arg), void *arg)
@@ -229,6 +250,7 @@ void api_free(struct api *a)
     agents_free(a->agents);
     links_free(a->links);
     progress_free(a->progress);
+    page_free(a->page);
     auth_forget_all(a);
     free(a);
 }

@@ -8,6 +8,7 @@
 #include "api/events.h"
 #include "api/links.h"
 #include "api/logs.h"
+#include "api/page.h"
 #include "api/progress.h"
 #include "net/loop.h"
 
@@ -23,6 +24,7 @@ struct api {
     uint64_t boot; /* makes tags of an earlier run differ */
 
     struct engine *engine; /* NULL until api_open() */
+    struct page *page;     /* NULL: there is none */
     struct event_hub *events;
     struct log_followers *followers;
     struct agent_hub *agents;

@@ -18,6 +18,9 @@ enum { WRITE_LIMIT = 4 << 20 /* of samples, packed */ };
 
 /* clang-format off */
 const struct route routes[] = {
+    {HTTP_GET,  "/",              MAY(NONE), EARLY, "lang theme", SERVE(page)},
+    {HTTP_GET,  "/assets/{file}", MAY(NONE), EARLY, "", SERVE(asset)},
+
     {HTTP_GET,  "/healthz",      MAY(NONE),    EARLY, "", SERVE(healthz)},
     {HTTP_GET,  "/readyz",       MAY(NONE),    EARLY, "", SERVE(readyz)},
     {HTTP_GET,  "/health",       MAY(NONE),    EARLY, "", SERVE(healthz)},

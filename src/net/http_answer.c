@@ -5,13 +5,25 @@
 
 #include <assert.h>
 
+bool answer_has_header(const struct http_header *headers, const char *name)
+{
+    for (; headers && headers->name; headers++)
+        if (strcasecmp(headers->name, name) == 0)
+            return true;
+    return false;
+}
+
 void answer_add_headers(struct MHD_Response *response, const struct http_request *r,
                         const char *type, const struct http_header *headers)
 {
     if (type)
         MHD_add_response_header(response, "Content-Type", type);
-    for (; headers && headers->name; headers++)
-        MHD_add_response_header(response, headers->name, headers->value);
+    for (const struct http_header *h = headers; h && h->name; h++)
+        MHD_add_response_header(response, h->name, h->value);
+    for (const struct http_header *h = r->server ? r->server->config.headers : NULL; h && h->name;
+         h++)
+        if (!answer_has_header(headers, h->name))
+            MHD_add_response_header(response, h->name, h->value);
     if (r->server && r->server->stopping)
         MHD_add_response_header(response, "Connection", "close");
 }
@@ -85,6 +97,26 @@ void http_answer_static(struct http_request *r, int status, const char *type,
     if (!answer_take(r))
         return;
     r->response = MHD_create_response_from_buffer(len, (void *)p, MHD_RESPMEM_PERSISTENT);
+    assert(r->response);
+    r->status = (unsigned)status;
+    answer_add_headers(r->response, r, type, headers);
+    request_resume(r);
+}
+
+static void drop_bytes(void *bytes)
+{
+    http_bytes_unref(bytes);
+}
+
+void http_answer_shared(struct http_request *r, int status, const char *type,
+                        const struct http_header *headers, struct http_bytes *b)
+{
+    size_t len;
+    const char *p = http_bytes_get(b, &len);
+    if (!answer_take(r))
+        return;
+    r->response = MHD_create_response_from_buffer_with_free_callback_cls(len, (void *)p, drop_bytes,
+                                                                         http_bytes_ref(b));
     assert(r->response);
     r->status = (unsigned)status;
     answer_add_headers(r->response, r, type, headers);

@@ -121,6 +121,8 @@ bool answer_take(struct http_request *r);
 /* Sets R's answer, without telling libmicrohttpd yet. */
 void answer_set_problem(struct http_request *r, int status, const char *slug, const char *title,
                         const char *detail, const struct http_header *headers);
+/* Whether the server's own header of this name is left out. */
+bool answer_has_header(const struct http_header *headers, const char *name);
 void answer_add_headers(struct MHD_Response *response, const struct http_request *r,
                         const char *type, const struct http_header *headers);
 

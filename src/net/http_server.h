@@ -40,6 +40,10 @@ struct http_server_config {
      * sockets are exempt. NULL: no further names; {"*", NULL}: any. */
     const char *const *hosts;
 
+    /* On every answer that has none of the same name, refusals and streams too. Stays with the
+     * caller; may be NULL. */
+    const struct http_header *headers;
+
     /* All in ms; 0: the default in brackets. */
     int64_t header_ms;     /* connect to end of headers [30 s] */
     int64_t body_ms;       /* body without progress; more time at 1 KiB/s [30 s] */
@@ -137,6 +141,10 @@ void http_answer(struct http_request *r, int status, const char *type,
 /* A fixed body that outlives the server, such as a file in the program. */
 void http_answer_static(struct http_request *r, int status, const char *type,
                         const struct http_header *headers, const void *p, size_t len);
+struct http_bytes;
+/* The bytes stay whoever else's they are: a reference is taken. */
+void http_answer_shared(struct http_request *r, int status, const char *type,
+                        const struct http_header *headers, struct http_bytes *b);
 
 /* A problem document (RFC 9457) of this failure, with Retry-After for temporary ones and
  * WWW-Authenticate for 401. For ERR_METHOD give Allow in HEADERS. */
@@ -146,7 +154,7 @@ void http_answer_err(struct http_request *r, const struct err *e,
 void http_answer_problem(struct http_request *r, int status, const char *slug, const char *title,
                          const char *detail, const struct http_header *headers);
 
-/* ---- bytes that many streams share ---- */
+/* ---- bytes that many streams and answers share ---- */
 
 /* Immutable; the last reference frees it. Any thread. */
 struct http_bytes;
@@ -154,6 +162,7 @@ struct http_bytes *http_bytes_new(const void *p, size_t len);
 struct http_bytes *http_bytes_take(struct text *t); /* T is empty afterwards */
 struct http_bytes *http_bytes_ref(struct http_bytes *b);
 void http_bytes_unref(struct http_bytes *b);
+const char *http_bytes_get(const struct http_bytes *b, size_t *ret_len);
 
 /* ---- streams ---- */
 

@@ -79,6 +79,12 @@ void http_bytes_unref(struct http_bytes *b)
         free(b);
 }
 
+const char *http_bytes_get(const struct http_bytes *b, size_t *ret_len)
+{
+    *ret_len = b->len;
+    return b->data + b->frame_len;
+}
+
 /* ---- the queue ---- */
 
 /* What of B goes over this stream's wire. */
@@ -323,8 +329,11 @@ static void queue_head(struct http_stream *s, int status, const char *type,
     add_date(&head);
     if (type)
         text_addf(&head, "Content-Type: %s\r\n", type);
-    for (; headers && headers->name; headers++)
-        text_addf(&head, "%s: %s\r\n", headers->name, headers->value);
+    for (const struct http_header *h = headers; h && h->name; h++)
+        text_addf(&head, "%s: %s\r\n", h->name, h->value);
+    for (const struct http_header *h = s->server->config.headers; h && h->name; h++)
+        if (!answer_has_header(headers, h->name))
+            text_addf(&head, "%s: %s\r\n", h->name, h->value);
     if (s->chunked)
         text_add(&head, "Transfer-Encoding: chunked\r\n");
     text_add(&head, "Connection: close\r\n\r\n");

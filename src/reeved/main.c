@@ -29,7 +29,7 @@ struct program {
     struct log_store *logs;
     struct tsdb *tsdb;
     const char **hosts;
-    char *unix_path;
+    char *unix_path, *page;
     struct api *api;
     struct engine *engine;
 };
@@ -80,9 +80,8 @@ static void on_hup(uv_signal_t *signal, int number)
 {
     struct program *p = signal->data;
     (void)number;
-    if (p->options.tls_cert)
-        api_reload_tls(p->api);
-    log_info("certificate loaded again; other options need a restart");
+    api_reload(p->api);
+    log_info("certificate and page loaded again; other options need a restart");
 }
 
 /* ---- files for others ---- */
@@ -156,6 +155,21 @@ static int load_templates(struct program *p, struct err *e)
                              &p->templates, e);
 }
 
+/* Where the page's files are: what --web says, else beside us; without one there is no page. */
+static char *find_page(const struct reeved_options *o)
+{
+    static const char *const folders[] = {"../share/reeve/web", "../../web"};
+    if (o->web)
+        return *o->web ? mem_strdup(o->web) : NULL;
+    for (size_t i = 0; i < COUNT_OF(folders); i++) {
+        auto_free char *path = mem_printf("%s/%s", file_program_folder(), folders[i]);
+        auto_free char *index = mem_printf("%s/index.html", path);
+        if (access(index, R_OK) == 0)
+            return realpath(path, NULL);
+    }
+    return NULL;
+}
+
 static int check_exposure(const struct reeved_options *o, struct err *e)
 {
     struct net_addr addr;
@@ -175,6 +189,7 @@ static int start_door(struct program *p, struct err *e)
 {
     const struct reeved_options *o = &p->options;
     p->unix_path = mem_printf("%s/reeved.sock", o->data);
+    p->page = find_page(o);
     p->hosts = mem_new_array(const char *, o->hosts.count + 1);
     for (size_t i = 0; i < o->hosts.count; i++)
         p->hosts[i] = o->hosts.items[i];
@@ -185,6 +200,7 @@ static int start_door(struct program *p, struct err *e)
         .key = o->tls_key,
         .insecure = o->insecure,
         .hosts = p->hosts,
+        .page = p->page,
         .mask_users = o->mask_users,
         .source_open = strcmp(o->source_api, "open") == 0,
         .sample_ms = o->sample_ms,
@@ -276,6 +292,7 @@ static void finish(struct program *p)
     template_set_free(p->templates);
     free(p->hosts);
     free(p->unix_path);
+    free(p->page);
     uv_walk(&p->loop, close_handle, NULL);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     uv_loop_close(&p->loop);

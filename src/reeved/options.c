@@ -33,6 +33,9 @@ static const struct option_spec specs[] = {
     {"template-dir", 0, OPTION_TEXT, AT(template_dir), "DIR", NULL, 0, 0,
      "folder of job templates, NAME.yaml; proto-gcn.yaml is what /submit runs"},
 
+    {"web", 0, OPTION_TEXT, AT(web), "DIR", NULL, 0, 0,
+     "folder of the page's files (default: the one installed with this program); \"\" for no page"},
+
     {"price-gpu-hour", 0, OPTION_MICROS, AT(gpu_hour_micros), "AMOUNT", "0.30", 0, 0,
      "price of an hour of a GPU, without electricity"},
     {"price-kwh", 0, OPTION_MICROS, AT(kwh_micros), "AMOUNT", "0.15", 0, 0,

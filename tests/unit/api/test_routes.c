@@ -148,6 +148,8 @@ TEST("the document lists every kind of event")
 static const struct {
     const char *route, *who;
 } matrix[] = {
+    {"GET /", "*"},
+    {"GET /assets/{file}", "*"},
     {"GET /healthz", "*"},
     {"GET /readyz", "*"},
     {"GET /health", "*"},
