@@ -16,7 +16,7 @@ enum device_state device_state(const struct fleet_view *v, const struct device *
         return DEVICE_STATE_FAULTY;
     if (d->attempt != NO_ROW)
         return DEVICE_STATE_ALLOCATED;
-    if (d->health != DEVICE_OK || !n || n->state != NODE_READY)
+    if (d->health != DEVICE_OK || d->twin || !n || n->state != NODE_READY)
         return DEVICE_STATE_UNKNOWN;
     return d->busy || d->foreign ? DEVICE_STATE_BUSY : DEVICE_STATE_AVAILABLE;
 }
@@ -85,6 +85,20 @@ static void write_figures(struct fleet_writer *w, struct json_out *o, const stru
     device_time_write(o, "time", now.bucket);
 }
 
+static void write_health(struct json_out *o, const struct fleet_view *v, const struct device *d)
+{
+    auto_text struct text twin = {0};
+    const char *health = device_health_name(d->health);
+    if (d->twin) {
+        text_addf(&twin, "not used: node %s has a GPU with the same UUID",
+                  fleet_node(v, fleet_device(v, d->twin)->node)->name);
+        health = text_get(&twin);
+    } else if (d->health != DEVICE_OK && d->why[0]) {
+        health = d->why;
+    }
+    jo_text(o, "health", health);
+}
+
 static void write_device(struct fleet_writer *w, struct json_out *o, const struct device *d)
 {
     const struct fleet_view *v = w->view;
@@ -102,8 +116,7 @@ static void write_device(struct fleet_writer *w, struct json_out *o, const struc
     jo_text(o, "model", d->model);
     jo_text(o, "state", device_state_names[device_state(v, d)]);
     jo_int(o, "memory_total_mib", d->memory_mib);
-    jo_text(o, "health",
-            d->health != DEVICE_OK && d->why[0] ? d->why : device_health_name(d->health));
+    write_health(o, v, d);
     if (j) {
         enum sight sight = caller_sight(who, j->principal, j->submitter);
         jo_object(o, "job");

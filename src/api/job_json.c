@@ -195,7 +195,7 @@ static void write_reason(struct job_writer *w, struct json_out *o, const struct 
         w->api->config.mask_users && caller_scope(w->caller, PERMISSION_JOBS_READ) != SCOPE_ALL;
     const char *text = f->reason_text, *code = NULL;
     if (f->open && f->state == JOB_QUEUED) {
-        if (!w->reason_code || w->reason_shape != f->open->shape) {
+        if (!w->reason_code || w->reason_shape != f->open->shape || f->open->pause_ms) {
             text_clear(&w->reason);
             w->reason_code = explain_wait(w->view, f->open, mask, &w->reason);
             w->reason_shape = f->open->shape;

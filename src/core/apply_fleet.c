@@ -253,6 +253,7 @@ int apply_device(struct core *c, const struct event *ev, struct err *e)
         d->foreign = ev->DEVICE_CHANGED.foreign != 0;
         d->free_mib = (uint32_t)ev->DEVICE_CHANGED.free_mib;
         d->gpu_pct = (int32_t)ev->DEVICE_CHANGED.gpu_pct;
+        d->twin = ev->DEVICE_CHANGED.twin;
         copy(d->why, sizeof d->why, ev->DEVICE_CHANGED.why);
     }
     put_device(c, d->id);

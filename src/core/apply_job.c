@@ -159,6 +159,19 @@ int apply_job_retried(struct core *c, const struct event *ev, struct err *e)
     return 0;
 }
 
+int apply_job_due(struct core *c, const struct event *ev, struct err *e)
+{
+    uint32_t row;
+    if (find_job(c, ev, &row, e) < 0)
+        return -1;
+    const struct job *j = fleet_job_at(core_view(c), row);
+    if (j->state != JOB_QUEUED || !j->pause_ms)
+        return err_set(e, ERR_CONFLICT, "job %lld does not pause", (long long)ev->subject);
+    queue_due(c->fleet, row);
+    put_job_state(c, table_row(&c->fleet->jobs.view, row));
+    return 0;
+}
+
 int apply_job_deleted(struct core *c, const struct event *ev, struct err *e)
 {
     if (fleet_job(core_view(c), ev->subject))
@@ -309,20 +322,23 @@ int apply_attempt_started(struct core *c, const struct event *ev, struct err *e)
 
 /* What all three ways to be over have in common. */
 struct over {
-    int64_t n, run_ms, energy_mj, cost_micros;
+    int64_t n, run_ms, energy_mj, cost_micros, pause_ms;
     enum attempt_outcome outcome;
 };
 
 static struct over over_of(const struct event *ev)
 {
     if (ev->kind == EVENT_ID_ATTEMPT_ENDED)
-        return (struct over){ev->ATTEMPT_ENDED.n, ev->ATTEMPT_ENDED.run_ms,
-                             ev->ATTEMPT_ENDED.energy_mj, ev->ATTEMPT_ENDED.cost_micros,
+        return (struct over){ev->ATTEMPT_ENDED.n,
+                             ev->ATTEMPT_ENDED.run_ms,
+                             ev->ATTEMPT_ENDED.energy_mj,
+                             ev->ATTEMPT_ENDED.cost_micros,
+                             0,
                              (enum attempt_outcome)ev->ATTEMPT_ENDED.outcome};
     if (ev->kind == EVENT_ID_ATTEMPT_LOST)
-        return (struct over){ev->ATTEMPT_LOST.n, ev->ATTEMPT_LOST.run_ms,
+        return (struct over){ev->ATTEMPT_LOST.n,         ev->ATTEMPT_LOST.run_ms,
                              ev->ATTEMPT_LOST.energy_mj, ev->ATTEMPT_LOST.cost_micros,
-                             OUTCOME_LOST};
+                             ev->ATTEMPT_LOST.pause_ms,  OUTCOME_LOST};
     return (struct over){.n = ev->ATTEMPT_REFUSED.n, .outcome = OUTCOME_REFUSED};
 }
 
@@ -392,6 +408,7 @@ int apply_attempt_over(struct core *c, const struct event *ev, struct err *e)
         j->retries_left -= o.outcome == OUTCOME_LOST;
         j->state = JOB_QUEUED;
         j->since_ms = ev->time_ms;
+        j->pause_ms = (uint32_t)o.pause_ms;
         tree_remove(&f->view.running, &f->tree_nodes, (struct tree_key){0, (uint64_t)j->id});
         queue_enter(c->fleet, row);
         put_job_state(c, table_row(&f->jobs.view, row));

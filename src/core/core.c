@@ -119,6 +119,7 @@ static int (*const apply[EVENT_KINDS])(struct core *, const struct event *, stru
     [EVENT_ID_ATTEMPT_LOST] = apply_attempt_over,
     [EVENT_ID_CLOCK_STEPPED] = apply_nothing,
     [EVENT_ID_SNAPSHOT] = apply_snapshot,
+    [EVENT_ID_JOB_DUE] = apply_job_due,
 };
 
 int core_apply(struct core *c, const struct event *ev, struct batch *batch, struct err *e)

@@ -12,6 +12,7 @@ const struct fleet_view *core_view(struct core *c);
 int apply_job_submitted(struct core *c, const struct event *ev, struct err *e);
 int apply_job_cancel(struct core *c, const struct event *ev, struct err *e);
 int apply_job_retried(struct core *c, const struct event *ev, struct err *e);
+int apply_job_due(struct core *c, const struct event *ev, struct err *e);
 int apply_job_deleted(struct core *c, const struct event *ev, struct err *e);
 int apply_attempt_decided(struct core *c, const struct event *ev, struct err *e);
 int apply_attempt_started(struct core *c, const struct event *ev, struct err *e);

@@ -101,7 +101,8 @@ void put_device(struct core *c, int64_t id)
                            .memory_mib = d->memory_mib,
                            .health = d->health,
                            .since_ms = d->since_ms,
-                           .first_seen_ms = d->first_seen_ms};
+                           .first_seen_ms = d->first_seen_ms,
+                           .twin = d->twin};
     if (c->batch)
         batch_put(c->batch, TABLE_ID_DEVICE, &r);
 }
@@ -129,7 +130,8 @@ void put_job_state(struct core *c, const struct job *j)
                               .started_ms = j->started_ms,
                               .run_ms = j->run_ms,
                               .energy_mj = j->energy_mj,
-                              .cost_micros = j->cost_micros};
+                              .cost_micros = j->cost_micros,
+                              .pause_ms = j->pause_ms};
     if (c->batch)
         batch_put(c->batch, TABLE_ID_JOB_STATE, &r);
 }
@@ -310,6 +312,7 @@ static int load_device(struct core *c, const struct device_row *r, struct err *e
     d->number = r->number;
     d->memory_mib = d->free_mib = (uint32_t)r->memory_mib;
     d->health = (int32_t)r->health;
+    d->twin = r->twin;
     d->since_ms = r->since_ms;
     d->first_seen_ms = d->upto_ms = r->first_seen_ms;
     d->day = r->first_seen_ms / 86400000;
@@ -354,6 +357,7 @@ static int load_job_state(struct core *c, const struct job_state_row *r)
         .attempts = (uint32_t)r->attempts,
         .retries_left = (uint16_t)r->retries_left,
         .flags = (uint16_t)r->flags,
+        .pause_ms = (uint32_t)r->pause_ms,
         .state = (uint8_t)r->state,
     };
     tree_put(&f->view.by_id, &f->tree_nodes, (struct tree_key){0, (uint64_t)r->id}, row);

@@ -114,8 +114,10 @@ static void on_tick(uv_prepare_t *handle)
     struct engine *g = handle->data;
     if (g->broken)
         return;
-    if (!g->full)
+    if (!g->full) {
+        schedule_due(g);
         schedule_plan(g);
+    }
     engine_flush(g);
 }
 
@@ -390,7 +392,8 @@ static void start_handles(struct engine *g)
     uv_prepare_init(g->loop, &g->prepare);
     uv_timer_init(g->loop, &g->second);
     uv_timer_init(g->loop, &g->net);
-    g->prepare.data = g->second.data = g->net.data = g;
+    uv_timer_init(g->loop, &g->due);
+    g->prepare.data = g->second.data = g->net.data = g->due.data = g;
     uv_prepare_start(&g->prepare, on_tick);
     uv_timer_start(&g->second, on_second, 1000, 1000);
     uv_timer_start(&g->net, on_net, 10000, 10000);
@@ -489,6 +492,7 @@ void engine_stop(struct engine *g)
     close_handle((uv_handle_t *)&g->prepare);
     close_handle((uv_handle_t *)&g->second);
     close_handle((uv_handle_t *)&g->net);
+    close_handle((uv_handle_t *)&g->due);
     workers_free(g->workers);
     mailbox_drain(g->inbox);
     finish_writing(g);

@@ -23,10 +23,11 @@
 struct engine;
 
 struct engine_config {
-    const char *store;    /* "sqlite:/var/lib/reeve/reeve.db" */
-    struct policy policy; /* what configuration says; a change is a ledger row */
-    int64_t silence_ms;   /* a node not heard for so long is unknown */
-    unsigned workers;     /* threads that read the store; 0: 2 */
+    const char *store;      /* "sqlite:/var/lib/reeve/reeve.db" */
+    struct policy policy;   /* what configuration says; a change is a ledger row */
+    int64_t silence_ms;     /* a node not heard for so long is unknown */
+    int64_t retry_pause_ms; /* of a job after its second lost attempt; doubles; 0: never */
+    unsigned workers;       /* threads that read the store; 0: 2 */
 };
 
 struct engine_hooks {

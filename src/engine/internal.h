@@ -88,7 +88,8 @@ struct engine {
     struct workers *workers;
     struct mailbox *inbox;
     uv_prepare_t prepare;
-    uv_timer_t second, net;
+    uv_timer_t second, net, due;
+    int64_t due_ms; /* what DUE waits for: the next job that has paused long enough */
 
     struct batch *open; /* rows of the batch that fills; NULL: nothing yet */
     struct cargo *filling, *flying, **last_flying;
@@ -141,8 +142,12 @@ struct token_holder engine_enrolment_holder(const struct enrolment_row *r);
 /* Reads the job's records on a worker and answers C later, by itself. */
 int command_retry(struct engine *g, struct command *c, struct err *e);
 
+/* report.c: devices that were another node's too, and are not any more. */
+void report_check_twins(struct engine *g);
+
 /* schedule.c */
 void schedule_plan(struct engine *g); /* while a plan is due */
+void schedule_due(struct engine *g);  /* jobs that have paused for long enough */
 void schedule_second(struct engine *g);
 void schedule_net(struct engine *g);
 /* The attempt is over without its node's word. */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/meter/meter.h"
+#include "core/queue/queue.h"
 #include "engine/internal.h"
 
 static const struct fleet_view *view(struct engine *g)
@@ -35,8 +36,56 @@ static const struct device *find_device(struct engine *g, int64_t node, const ch
     return NULL;
 }
 
-static void see_device(struct engine *g, int64_t node, const struct device_report *r)
+/* Is it there, as far as we know, and given out? */
+static bool has_it(struct engine *g, const struct device *d)
 {
+    const struct node *n = fleet_node(view(g), d->node);
+    return d->health != DEVICE_GONE && !d->twin &&
+           (n->state == NODE_READY || n->state == NODE_UNKNOWN);
+}
+
+/* A device of another node with this uuid that was there first; 0: none. Two agents on one machine,
+ * say, or copies of one virtual machine: given out twice, two jobs would share it unknowingly. */
+static int64_t find_twin(struct engine *g, int64_t node, const char *uuid)
+{
+    for (int64_t id = 1; id <= view(g)->device_count; id++) {
+        const struct device *d = fleet_device(view(g), id);
+        if (d->node != node && strcmp(d->uuid, uuid) == 0 && has_it(g, d))
+            return id;
+    }
+    return 0;
+}
+
+static void warn_of_twin(struct engine *g, const struct device *d)
+{
+    const struct node *n = fleet_node(view(g), d->node);
+    const struct node *first = fleet_node(view(g), fleet_device(view(g), d->twin)->node);
+    log_warn("two nodes report a GPU with the same UUID; only that of the first is given out",
+             F_TEXT("uuid", d->uuid), F_TEXT("node", n->name), F_TEXT("first", first->name));
+}
+
+void report_check_twins(struct engine *g)
+{
+    for (int64_t id = 1; id <= view(g)->device_count; id++) {
+        const struct device *d = fleet_device(view(g), id);
+        if (!d->twin || has_it(g, fleet_device(view(g), d->twin)))
+            continue;
+        struct event ev = {.kind = EVENT_ID_DEVICE_CHANGED, .subject = id};
+        ev.DEVICE_CHANGED.health = d->health;
+        ev.DEVICE_CHANGED.busy = d->busy;
+        ev.DEVICE_CHANGED.foreign = d->foreign;
+        ev.DEVICE_CHANGED.free_mib = d->free_mib;
+        ev.DEVICE_CHANGED.gpu_pct = d->gpu_pct;
+        event_set_text(ev.DEVICE_CHANGED.why, d->why);
+        ev.DEVICE_CHANGED.twin = find_twin(g, d->node, d->uuid);
+        engine_event(g, &ev);
+    }
+}
+
+/* IS_HELLO: the node may have got devices that it had not before. */
+static void see_device(struct engine *g, int64_t node, const struct device_report *r, bool is_hello)
+{
+    int64_t twin = 0;
     const struct device *d = find_device(g, node, r->uuid);
     if (!d || d->memory_mib != r->memory_mib || strcmp(d->model, r->model) != 0 ||
         d->health == DEVICE_GONE) {
@@ -50,9 +99,12 @@ static void see_device(struct engine *g, int64_t node, const struct device_repor
         event_set_text(ev.DEVICE_SEEN.model, r->model);
         engine_event(g, &ev);
         d = fleet_device(view(g), ev.subject);
+        is_hello = true;
     }
-    if (d->health == r->health && d->busy == r->busy && d->foreign == r->foreign &&
-        d->free_mib == r->free_mib && strcmp(d->why, r->why) == 0)
+    if (r->health != DEVICE_GONE)
+        twin = is_hello ? find_twin(g, node, r->uuid) : d->twin;
+    if (d->twin == twin && d->health == r->health && d->busy == r->busy &&
+        d->foreign == r->foreign && d->free_mib == r->free_mib && strcmp(d->why, r->why) == 0)
         return;
     struct event ev = {.kind = EVENT_ID_DEVICE_CHANGED, .subject = d->id};
     ev.DEVICE_CHANGED.health = r->health;
@@ -60,8 +112,12 @@ static void see_device(struct engine *g, int64_t node, const struct device_repor
     ev.DEVICE_CHANGED.foreign = r->foreign;
     ev.DEVICE_CHANGED.free_mib = r->free_mib;
     ev.DEVICE_CHANGED.gpu_pct = r->gpu_pct;
+    ev.DEVICE_CHANGED.twin = twin;
     event_set_text(ev.DEVICE_CHANGED.why, r->why);
+    bool is_news = twin && d->twin != twin;
     engine_event(g, &ev);
+    if (is_news)
+        warn_of_twin(g, fleet_device(view(g), ev.subject));
 }
 
 /* A hello names all devices: what is not named is not there. */
@@ -144,6 +200,7 @@ static void hear_ended(struct engine *g, const struct job *j, const struct attem
         ev.ATTEMPT_LOST.energy_mj = a->energy_mj;
         ev.ATTEMPT_LOST.energy_measured = a->energy_measured;
         ev.ATTEMPT_LOST.cost_micros = cost;
+        ev.ATTEMPT_LOST.pause_ms = queue_pause_ms(j, g->config.retry_pause_ms);
         event_set_text(ev.ATTEMPT_LOST.why, a->why);
     } else {
         ev.kind = EVENT_ID_ATTEMPT_ENDED;
@@ -288,7 +345,7 @@ int command_report(struct engine *g, struct command *c, struct err *e)
     if (r->is_hello)
         say_hello(g, r);
     for (size_t i = 0; i < r->device_count; i++)
-        see_device(g, r->node, &r->devices[i]);
+        see_device(g, r->node, &r->devices[i], r->is_hello);
     if (r->is_hello)
         miss_devices(g, r);
     if (r->has_host)

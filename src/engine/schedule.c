@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/meter/meter.h"
+#include "core/queue/queue.h"
 #include "engine/internal.h"
 #include "runner/runner.h"
 
@@ -38,6 +39,30 @@ void schedule_plan(struct engine *g)
     }
 }
 
+static void on_due(uv_timer_t *timer)
+{
+    struct engine *g = timer->data; /* the tick that follows does it, or waits on */
+    g->due_ms = 0;
+}
+
+void schedule_due(struct engine *g)
+{
+    const struct job *j = NULL;
+    int64_t due, now = 0;
+    while ((due = fleet_next_due(view(g), &j)) &&
+           due <= (now = engine_clock_now(&g->clock, clock_mono_ms()))) {
+        struct event ev = {.kind = EVENT_ID_JOB_DUE, .subject = j->id};
+        ev.JOB_DUE.n = j->attempts + 1;
+        engine_event(g, &ev);
+    }
+    if (due != g->due_ms) {
+        g->due_ms = due;
+        uv_timer_stop(&g->due);
+        if (due)
+            uv_timer_start(&g->due, on_due, (uint64_t)(due - now), 0);
+    }
+}
+
 void schedule_lose(struct engine *g, const struct job *j, const char *why)
 {
     const struct attempt *a = fleet_job_attempt(view(g), j);
@@ -49,6 +74,7 @@ void schedule_lose(struct engine *g, const struct job *j, const char *why)
         ev.ATTEMPT_LOST.cost_micros = meter_cost_micros(&view(g)->policy, a->gpu_hour_micros,
                                                         j->gpus, ev.ATTEMPT_LOST.run_ms, 0);
     }
+    ev.ATTEMPT_LOST.pause_ms = queue_pause_ms(j, g->config.retry_pause_ms);
     event_set_text(ev.ATTEMPT_LOST.why, why);
     engine_event(g, &ev);
     g->stats.ended++;
@@ -214,6 +240,7 @@ void schedule_second(struct engine *g)
 {
     int64_t mono = clock_mono_ms();
     check_silence(g, mono);
+    report_check_twins(g);
     check_clock(g, mono);
 }
 

@@ -222,6 +222,7 @@ static int start_engine(struct program *p, struct err *e)
     struct engine_config config = {
         .store = o->store,
         .silence_ms = o->silence_ms,
+        .retry_pause_ms = o->retry_pause_ms,
         .workers = (unsigned)o->workers,
         .policy = {.gate_off = !o->gate,
                    .gate_free_mib = o->gate_free_bytes >> 20,

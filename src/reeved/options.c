@@ -58,6 +58,9 @@ static const struct option_spec specs[] = {
      "a node not heard for so long is unknown: its GPUs are not given out"},
     {"lost-after", 0, OPTION_DURATION, AT(lost_after_ms), "TIME", "5m", 1000, 30 * DAY_MS,
      "after this long jobs of an unknown node are tried elsewhere, unless they are exclusive"},
+    {"retry-pause", 0, OPTION_DURATION, AT(retry_pause_ms), "TIME", "1s", 0, 60000,
+     "a job whose second attempt was lost waits so long, and each time twice as long, at most 60s; "
+     "0: it never does"},
     {"sample", 0, OPTION_DURATION, AT(sample_ms), "TIME", "5s", 1000, 3600000,
      "how often agents measure"},
 

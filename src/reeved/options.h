@@ -18,7 +18,7 @@ struct reeved_options {
 
     bool gate;
     int64_t gate_free_bytes, gate_gpu_pct, gate_cpu_pct, gate_memory_pct;
-    int64_t silence_ms, lost_after_ms, sample_ms;
+    int64_t silence_ms, lost_after_ms, retry_pause_ms, sample_ms;
 
     int64_t log_bytes, sample_retention_ms, sample_bytes, workers;
     char *log_format, *log_level;

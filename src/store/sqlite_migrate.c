@@ -14,6 +14,12 @@ enum { APPLICATION_ID = 0x52656576 }; /* "Reev", so that file(1) and we know it 
  */
 const struct sqlite_migration sqlite_migrations[] = {
     {"the tables of schema/tables.def", NULL, NULL},
+    {"a job waits a while after a lost attempt",
+     "ALTER TABLE job_state ADD COLUMN pause_ms INTEGER NOT NULL DEFAULT 0",
+     "ALTER TABLE job_state DROP COLUMN pause_ms"},
+    {"a device of two nodes is given out by one",
+     "ALTER TABLE device ADD COLUMN twin INTEGER NOT NULL DEFAULT 0",
+     "ALTER TABLE device DROP COLUMN twin"},
 };
 const int sqlite_newest = COUNT_OF(sqlite_migrations);
 

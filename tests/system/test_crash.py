@@ -155,7 +155,7 @@ def plant(build, tmp_path):
     scenario = tmp_path / "sim.yaml"
     scenario.write_text(SCENARIO + f"name: {tmp_path.name}-{os.getpid()}\n")
     # Without the gate: how busy the machine is otherwise must not decide how long this takes.
-    p = Plant(build, scenario, reeved=["--no-gate"], agent=["--shared-uid", "--sample", "1s"])
+    p = Plant(build, scenario, reeved=["--no-gate", "--retry-pause", "100ms"], agent=["--shared-uid", "--sample", "1s"])
     p.start()
     yield p
     print(p.log_tail("reeved.log"), p.log_tail("agent.log"))

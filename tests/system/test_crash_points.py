@@ -38,7 +38,7 @@ def test_every_row_that_names_a_unit_test_has_one():
 def plant(build, tmp_path):
     scenario = tmp_path / "sim.yaml"
     scenario.write_text("devices:\n  - model: rtx-3080\n  - model: rtx-3080\n")
-    p = Plant(build, scenario, agent=["--sample", "1s"])
+    p = Plant(build, scenario, reeved=["--retry-pause", "100ms"], agent=["--sample", "1s"])
     p.proof = p.folder / "proof"
     p.proof.touch()
     p.proof.chmod(0o666)
@@ -192,8 +192,8 @@ def first_attempt_over(plant, job):
 def test_shim_dies(plant, point, test):
     plant.start_reeved()
     plant.start_agent(killing(point))
-    # Shims inherit the environment, so all die until the agent is another one: a few a second, or a hundred.
-    job = submit(plant, retries=100)
+    # Shims inherit the environment, so all die until the agent is another one; each time the pause is longer.
+    job = submit(plant, retries=20)
     until(lambda: first_attempt_over(plant, job), 40)
     plant.agent.terminate()
     plant.agent.wait()

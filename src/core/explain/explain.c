@@ -1,5 +1,6 @@
 #include "core/explain/explain.h"
 
+#include "base/clock.h"
 #include "core/place/place.h"
 
 /*
@@ -100,6 +101,10 @@ static const char *say_device(const struct place_plan *p, const struct shape *s,
         if (d->why[0])
             text_addf(out, " (%s)", d->why);
         return "gpu-unhealthy";
+    case FIT_TWIN:
+        text_addf(out, "GPU %lld has the same UUID as one of node %s", number,
+                  fleet_node(p->view, fleet_device(p->view, d->twin)->node)->name);
+        return "gpu-twice";
     case FIT_HELD:
         text_addf(out, "%u MiB free on GPU %lld, ", d->free_mib, number);
         say_holder(p->view, d, mask_users, out);
@@ -245,6 +250,12 @@ const char *explain_wait(const struct fleet_view *v, const struct job *j, bool m
 {
     if (j->state != JOB_QUEUED)
         return "";
+    if (j->pause_ms) {
+        char when[CLOCK_TEXT_SIZE];
+        text_addf(out, "attempt %u was lost; it is tried again at %s", j->attempts,
+                  clock_format(job_due_ms(j), when));
+        return "paused";
+    }
     const struct shape *s = fleet_shape_at(v, j->shape);
     struct place_plan p;
     struct nearest near;
@@ -259,7 +270,7 @@ const char *explain_wait(const struct fleet_view *v, const struct job *j, bool m
 
 size_t explain_held_by(const struct fleet_view *v, const struct job *j, int64_t *ret, size_t most)
 {
-    if (j->state != JOB_QUEUED)
+    if (j->state != JOB_QUEUED || j->pause_ms)
         return 0;
     const struct shape *s = fleet_shape_at(v, j->shape);
     struct place_plan p;

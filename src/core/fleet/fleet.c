@@ -55,7 +55,8 @@ struct fleet *fleet_new(void)
     table_add(&f->devices);
     table_add(&f->shapes);
     table_add(&f->labels);
-    f->view.by_id = f->view.by_owner = f->view.waiting = f->view.by_shape = TREE_EMPTY;
+    f->view.by_id = f->view.by_owner = f->view.waiting = f->view.by_shape = f->view.paused =
+        TREE_EMPTY;
     f->view.running = f->view.shape_keys = f->view.team_names = TREE_EMPTY;
     f->view.next_job = 1;
     fleet_refresh(f);
@@ -158,6 +159,15 @@ const char *fleet_team(const struct fleet_view *v, const struct job *j)
     return ((const struct team_label *)table_row(&v->labels, j->team))->text;
 }
 
+int64_t fleet_next_due(const struct fleet_view *v, const struct job **ret_job)
+{
+    struct tree_walk w;
+    if (!tree_first(&w, &v->paused, &v->tree_nodes, (struct tree_key){0, 0}))
+        return 0;
+    *ret_job = fleet_job_at(v, w.value);
+    return job_due_ms(*ret_job);
+}
+
 int64_t fleet_position(const struct fleet_view *v, const struct job *j)
 {
     if (j->state != JOB_QUEUED)
@@ -176,6 +186,8 @@ static void digest_job(struct digest_state *s, const struct fleet_view *v, const
                                j->retries,   j->retries_left, j->flags,        j->state};
     for (size_t i = 0; i < COUNT_OF(numbers); i++)
         digest_add_int(s, numbers[i]);
+    if (j->pause_ms) /* only then: ledgers of older programs keep their digests */
+        digest_add_int(s, j->pause_ms);
     const char *team = fleet_team(v, j);
     digest_add(s, team, strlen(team) + 1);
 
@@ -217,6 +229,8 @@ struct digest fleet_digest(const struct fleet_view *v)
         digest_add_int(s, d->health);
         digest_add_int(s, d->busy);
         digest_add_int(s, d->free_mib);
+        if (d->twin)
+            digest_add_int(s, d->twin);
     }
     struct tree_walk w;
     for (bool more = tree_first(&w, &v->by_id, &v->tree_nodes, (struct tree_key){0, 0}); more;

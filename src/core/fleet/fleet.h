@@ -90,6 +90,7 @@ struct device {
     uint32_t memory_mib, free_mib;
     int32_t health, busy, foreign, gpu_pct;
     char why[128];         /* health or business, in words */
+    int64_t twin;          /* another node's device with this uuid: not given out; 0: none */
     uint32_t attempt;      /* row of who holds it; NO_ROW: nobody */
     uint32_t next_on_node; /* NO_ROW ends */
     /* The day's account: buckets in microseconds x thousandths of the device. */
@@ -104,6 +105,7 @@ struct job {
     uint64_t place; /* lower goes first: the ledger number of its submission or retry */
     uint32_t principal, submitter, team, shape, attempt;
     uint32_t gpu_memory_mib, cpu_milli, memory_mib, time_limit_s, attempts;
+    uint32_t pause_ms; /* waits, but is not planned for so long after SINCE_MS */
     uint16_t gpus, retries, retries_left, flags;
     uint8_t state, unused[3];
 };
@@ -153,7 +155,8 @@ struct fleet_view {
     struct tree by_id;      /* (0, job id) -> job row: every open job */
     struct tree by_owner;   /* (principal, job id) */
     struct tree waiting;    /* (0, place): the queue */
-    struct tree by_shape;   /* (shape, place): waiting jobs of a shape */
+    struct tree by_shape;   /* (shape, place): waiting jobs of a shape, those that pause aside */
+    struct tree paused;     /* (when it is due, place): waiting jobs that are not planned yet */
     struct tree running;    /* (0, job id): scheduled and running */
     struct tree shape_keys; /* hash of a shape's needs -> shape */
     struct tree team_names; /* hash of a team's name -> label */
@@ -197,6 +200,14 @@ const struct job *fleet_job(const struct fleet_view *v, int64_t id);
 uint32_t fleet_job_row(const struct fleet_view *v, int64_t id); /* NO_ROW */
 const struct attempt *fleet_job_attempt(const struct fleet_view *v, const struct job *j);
 const char *fleet_team(const struct fleet_view *v, const struct job *j); /* "" is none */
+
+/* When a waiting job is planned at the earliest; 0: it does not pause. */
+static inline int64_t job_due_ms(const struct job *j)
+{
+    return j->pause_ms ? j->since_ms + j->pause_ms : 0;
+}
+/* When the first of them is due; 0: none pauses. */
+int64_t fleet_next_due(const struct fleet_view *v, const struct job **ret_job);
 
 /* Its place among the waiting, from 1; 0 when it does not wait. */
 int64_t fleet_position(const struct fleet_view *v, const struct job *j);

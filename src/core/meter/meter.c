@@ -12,7 +12,7 @@ enum bucket meter_bucket(const struct fleet_view *v, const struct device *d)
                                                                          : BUCKET_JOBS;
     if (d->health == DEVICE_FAULTY)
         return BUCKET_FAULTY;
-    if (d->health != DEVICE_OK || !n || n->state != NODE_READY)
+    if (d->health != DEVICE_OK || d->twin || !n || n->state != NODE_READY)
         return BUCKET_UNMEASURED;
     if (d->foreign)
         return BUCKET_FOREIGN;

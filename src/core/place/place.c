@@ -32,6 +32,8 @@ enum device_fit place_device_fit(const struct place_plan *p, const struct shape 
         return FIT_TOO_SMALL;
     if (d->health != DEVICE_OK)
         return FIT_UNHEALTHY;
+    if (d->twin)
+        return FIT_TWIN;
     if (d->attempt != NO_ROW)
         return FIT_HELD;
     if (p->device[d->id] == 1)

@@ -47,6 +47,7 @@ enum device_fit {
     FIT_OK,
     FIT_TOO_SMALL, /* for ever */
     FIT_UNHEALTHY,
+    FIT_TWIN,     /* another node has one with the same uuid */
     FIT_HELD,     /* by an attempt */
     FIT_BUSY,     /* the gate: others use it */
     FIT_NOT_FREE, /* not enough memory free just now */

@@ -37,19 +37,47 @@ static uint32_t shape_of(struct fleet *f, const struct job *j)
     return row;
 }
 
-void queue_enter(struct fleet *f, uint32_t row)
+static struct tree_key due_key(const struct job *j)
+{
+    return (struct tree_key){(uint64_t)job_due_ms(j), j->place};
+}
+
+/* Plans see it from now on. */
+static void join_shape(struct fleet *f, uint32_t row)
 {
     struct job *j = table_edit(&f->jobs, row);
     j->shape = shape_of(f, j);
     ((struct shape *)table_edit(&f->shapes, j->shape))->ready++;
-    tree_put(&f->view.waiting, &f->tree_nodes, (struct tree_key){0, j->place}, row);
     tree_put(&f->view.by_shape, &f->tree_nodes, (struct tree_key){j->shape, j->place}, row);
+}
+
+void queue_enter(struct fleet *f, uint32_t row)
+{
+    const struct job *j = table_row(&f->jobs.view, row);
+    tree_put(&f->view.waiting, &f->tree_nodes, (struct tree_key){0, j->place}, row);
+    if (j->pause_ms)
+        tree_put(&f->view.paused, &f->tree_nodes, due_key(j), row);
+    else
+        join_shape(f, row);
+}
+
+void queue_due(struct fleet *f, uint32_t row)
+{
+    struct job *j = table_edit(&f->jobs, row);
+    tree_remove(&f->view.paused, &f->tree_nodes, due_key(j));
+    j->pause_ms = 0;
+    join_shape(f, row);
 }
 
 void queue_leave(struct fleet *f, uint32_t row)
 {
     struct job *j = table_edit(&f->jobs, row);
     tree_remove(&f->view.waiting, &f->tree_nodes, (struct tree_key){0, j->place});
+    if (j->pause_ms) {
+        tree_remove(&f->view.paused, &f->tree_nodes, due_key(j));
+        j->pause_ms = 0;
+        return;
+    }
     tree_remove(&f->view.by_shape, &f->tree_nodes, (struct tree_key){j->shape, j->place});
 
     struct shape *s = table_edit(&f->shapes, j->shape);
@@ -72,6 +100,16 @@ static void wake(struct fleet *f, uint32_t row)
         ((struct shape *)table_edit(&f->shapes, row))->awake = 1;
         f->view.awake++;
     }
+}
+
+int64_t queue_pause_ms(const struct job *j, int64_t first_ms)
+{
+    int64_t pause = first_ms, lost = j->retries - j->retries_left;
+    if (lost == 0 || !j->retries_left)
+        return 0;
+    for (int64_t i = 1; i < lost && pause < PAUSE_MOST_MS; i++)
+        pause *= 2;
+    return pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS;
 }
 
 void queue_wake_all(struct fleet *f)

@@ -11,6 +11,15 @@
 void queue_enter(struct fleet *f, uint32_t row);
 void queue_leave(struct fleet *f, uint32_t row);
 
+/* The job in this row has paused for long enough. */
+void queue_due(struct fleet *f, uint32_t row);
+
+/* How long a job whose running attempt is lost now is to pause: not the first time, then FIRST_MS,
+ * and each time twice as long. An attempt that is lost at once would be made again as fast as the
+ * machines can. */
+enum { PAUSE_MOST_MS = 60000 };
+int64_t queue_pause_ms(const struct job *j, int64_t first_ms);
+
 /* Something changed that any waiting job may profit from; or only those that this node can serve.
  */
 void queue_wake_all(struct fleet *f);

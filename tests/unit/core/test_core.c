@@ -53,6 +53,54 @@ TEST("a lost attempt is tried again at its old place, unless the job is exclusiv
     world_end(&w);
 }
 
+TEST("after its second lost attempt a job pauses, each time twice as long, and keeps its place")
+{
+    struct world w;
+    world_begin(&w);
+    int64_t u = add_user(&w, "alice");
+    add_node(&w, "n", 1, 10240);
+    int64_t a = submit(&w, .user = u, .retries = 20);
+    const int64_t pauses[] = {0, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000};
+    for (size_t i = 0; i < COUNT_OF(pauses); i++) {
+        CHECK_INT(plan(&w), 1);
+        CHECK_OK(lose_and_pause(&w, a, 1000));
+        const struct job *j;
+        CHECK_INT(fleet_next_due(seen(&w), &j), pauses[i] ? w.now_ms + pauses[i] : 0);
+        if (!pauses[i])
+            continue;
+        CHECK_INT(j->id, a);
+        CHECK_INT(fleet_position(seen(&w), j), 1);
+        CHECK_INT(plan(&w), 0);
+        CHECK_INT(state_of(&w, a), JOB_QUEUED);
+        w.now_ms += pauses[i];
+        wake_due(&w);
+    }
+    CHECK_INT(plan(&w), 1);
+    CHECK_FAILS(happen(&w, (struct event){.kind = EVENT_ID_JOB_DUE, .subject = a}), ERR_CONFLICT,
+                "does not pause");
+    world_end(&w);
+}
+
+TEST("a job that pauses holds nobody back, and can be cancelled")
+{
+    struct world w;
+    world_begin(&w);
+    int64_t u = add_user(&w, "alice");
+    add_node(&w, "n", 1, 10240);
+    int64_t a = submit(&w, .user = u, .retries = 20), b = submit(&w, .user = u);
+    for (int i = 0; i < 2; i++) {
+        plan(&w);
+        CHECK_OK(lose_and_pause(&w, a, 1000));
+    }
+    CHECK_INT(plan(&w), 1);
+    CHECK_INT(state_of(&w, b), JOB_SCHEDULED);
+    CHECK_OK(happen(&w, (struct event){.kind = EVENT_ID_JOB_CANCEL, .subject = a}));
+    CHECK_INT(state_of(&w, a), -1);
+    const struct job *j;
+    CHECK_INT(fleet_next_due(seen(&w), &j), 0);
+    world_end(&w);
+}
+
 TEST("a job that nothing can serve does not hold back those behind it")
 {
     struct world w;
@@ -203,7 +251,7 @@ static void random_step(struct world *w)
     case 2:
         submit(w, .user = 1 + rand() % 2, .gpus = 1 + rand() % 3, .no_gpu = rand() % 5 == 0,
                .gpu_memory_mib = rand() % 3 * 9000, .cpu_milli = rand() % 3 * 4000,
-               .memory_mib = rand() % 2 * 30000, .retries = rand() % 2);
+               .memory_mib = rand() % 2 * 30000, .retries = rand() % 4);
         break;
     case 3:
     case 4:
@@ -217,7 +265,7 @@ static void random_step(struct world *w)
         break;
     case 7:
         if ((job = any_running(w, rand() % 2)))
-            CHECK_OK(lose(w, job));
+            CHECK_OK(lose_and_pause(w, job, 30000));
         break;
     case 8: {
         struct event ev = {.kind = EVENT_ID_DEVICE_CHANGED,
@@ -225,6 +273,7 @@ static void random_step(struct world *w)
         ev.DEVICE_CHANGED.busy = rand() % 3 == 0;
         ev.DEVICE_CHANGED.health = rand() % 8 ? DEVICE_OK : DEVICE_FAULTY;
         ev.DEVICE_CHANGED.foreign = rand() % 4 == 0;
+        ev.DEVICE_CHANGED.twin = rand() % 8 ? 0 : ev.subject == 1 ? 2 : 1;
         ev.DEVICE_CHANGED.free_mib = fleet_device(seen(w), ev.subject)->memory_mib;
         CHECK_OK(happen(w, ev));
         break;
@@ -235,6 +284,7 @@ static void random_step(struct world *w)
         CHECK_OK(happen(w, ev));
     }
     }
+    wake_due(w);
     plan(w);
 }
 

@@ -117,6 +117,25 @@ static void check_why(int64_t job, bool mask_users, const char *code, const char
     CHECK_TEXT(text_get(&out), sentence);
 }
 
+TEST("a job that pauses after lost attempts is told when it is tried again")
+{
+    begin();
+    add_node(1, "a", ISOLATION_USER);
+    add_device(1, 1, 0, 10240);
+    submit(1, 2, 1, 0);
+    plan();
+    struct event lost = an_event(EVENT_ID_ATTEMPT_LOST, 1);
+    lost.ATTEMPT_LOST.n = 1;
+    lost.ATTEMPT_LOST.pause_ms = 4000;
+    ((struct job *)fleet_job(&core.fleet->view, 1))->retries_left = 3;
+    apply(lost);
+    check_why(1, false, "paused",
+              "attempt 1 was lost; it is tried again at 1970-01-01T00:00:15.000Z");
+    int64_t held[4];
+    CHECK_INT(explain_held_by(&core.fleet->view, fleet_job(&core.fleet->view, 1), held, 4), 0);
+    core_done(&core);
+}
+
 TEST("a job behind another one is told whose job holds the GPU")
 {
     begin();

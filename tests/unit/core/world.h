@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "core/core.h"
+#include "core/queue/queue.h"
 #include "test.h"
 
 struct world {
@@ -159,11 +160,28 @@ static inline int finish(struct world *w, int64_t job, enum attempt_outcome outc
     return happen(w, ev);
 }
 
+/* As the engine does it, where --retry-pause is FIRST_MS. */
+static inline int lose_and_pause(struct world *w, int64_t job, int64_t first_ms)
+{
+    const struct job *j = fleet_job(seen(w), job);
+    struct event ev = {.kind = EVENT_ID_ATTEMPT_LOST, .subject = job};
+    ev.ATTEMPT_LOST.n = j->attempts;
+    ev.ATTEMPT_LOST.pause_ms = queue_pause_ms(j, first_ms);
+    return happen(w, ev);
+}
+
 static inline int lose(struct world *w, int64_t job)
 {
-    struct event ev = {.kind = EVENT_ID_ATTEMPT_LOST, .subject = job};
-    ev.ATTEMPT_LOST.n = fleet_job(seen(w), job)->attempts;
-    return happen(w, ev);
+    return lose_and_pause(w, job, 0);
+}
+
+/* Who has paused for long enough may be planned again. */
+static inline void wake_due(struct world *w)
+{
+    const struct job *j;
+    int64_t due;
+    while ((due = fleet_next_due(seen(w), &j)) && due <= w->now_ms)
+        CHECK_OK(happen(w, (struct event){.kind = EVENT_ID_JOB_DUE, .subject = j->id}));
 }
 
 static inline int state_of(struct world *w, int64_t job)

@@ -30,6 +30,7 @@ static int begin(const char *store)
 {
     struct engine_config c = {.store = store,
                               .silence_ms = 15000,
+                              .retry_pause_ms = 40,
                               .policy = {.gpu_hour_micros = 3600000,
                                          .kwh_micros = 150000,
                                          .pue_milli = 1000,
@@ -314,6 +315,75 @@ TEST("after a reboot of its node an attempt is lost and the job is tried again")
     const struct engine_view *v = engine_view_get(engine);
     CHECK_INT(fleet_job(&v->fleet, 1)->attempts, 2);
     engine_view_release(engine, v);
+    CHECK_INT(replay().first_different, 0);
+    end();
+}
+
+TEST("a job that is lost again and again is tried again after a pause, by itself, also after a "
+     "restart")
+{
+    char path[] = "/tmp/reeve-engine-XXXXXX";
+    CHECK(mkdtemp(path));
+    auto_free char *store = mem_printf("sqlite:%s/db", path);
+    CHECK_OK(begin(store));
+    int64_t node = join_node("n");
+    struct command *c = a_submission(1, 1);
+    c->jobs[0].retries = 5;
+    ask(c);
+    int64_t job = answered->ret_id;
+    settle();
+    for (int n = 1; n <= 2; n++) {
+        CHECK_INT(state_of(job), JOB_SCHEDULED);
+        c = a_report(node, "boot-1", false);
+        an_attempt(c, job, n, REPORT_LOST);
+        ask(c);
+        if (n == 1)
+            settle();
+    }
+    CHECK_INT(state_of(job), JOB_QUEUED);
+    end();
+    CHECK_OK(begin(store));
+    CHECK_INT(state_of(job), JOB_QUEUED);
+    c = command_new(COMMAND_AGENT_LINK);
+    c->node = node;
+    c->linked = true;
+    ask(c);
+    ask(a_report(node, "boot-1", true));
+    for (int i = 0; i < 20 && state_of(job) == JOB_QUEUED; i++)
+        settle();
+    CHECK_INT(state_of(job), JOB_SCHEDULED);
+    CHECK_INT(replay().first_different, 0);
+    end();
+    CHECK_OK(file_remove_tree(path, NULL));
+}
+
+TEST("a GPU that two nodes report is given out by the first, until that one has it no more")
+{
+    CHECK_OK(begin("memory:"));
+    int64_t first = join_node("first"), second = join_node("second");
+    int64_t job;
+    for (int i = 0; i < 2; i++) {
+        ask(a_submission(1, 1));
+        settle();
+    }
+    job = answered->ret_id;
+    CHECK_INT(state_of(job - 1), JOB_SCHEDULED);
+    CHECK_INT(state_of(job), JOB_QUEUED);
+    const struct engine_view *v = engine_view_get(engine);
+    CHECK_INT(fleet_device(&v->fleet, 1)->twin, 0);
+    CHECK_INT(fleet_device(&v->fleet, 2)->node, second);
+    CHECK_INT(fleet_device(&v->fleet, 2)->twin, 1);
+    engine_view_release(engine, v);
+    ask(a_report(second, "boot-1", true)); /* said again, it is no news */
+    CHECK_INT(state_of(job), JOB_QUEUED);
+
+    struct command *c = a_report(first, "boot-1", true);
+    c->report->device_count = 0;
+    an_attempt(c, job - 1, 1, REPORT_STARTED);
+    ask(c);
+    for (int i = 0; i < 40 && state_of(job) == JOB_QUEUED; i++)
+        settle();
+    CHECK_INT(state_of(job), JOB_SCHEDULED);
     CHECK_INT(replay().first_different, 0);
     end();
 }

@@ -87,7 +87,8 @@ TEST("a database that is newer than the program is refused, and left as it is")
     by_hand(&p, "UPDATE schema_version SET version = 99");
     CHECK_FAILS(store_open(p.address, &p.ops, &p.s, &test_err), ERR_CONFLICT,
                 "has schema 99, which is newer than this program");
-    by_hand(&p, "UPDATE schema_version SET version = 1");
+    auto_free char *back = mem_printf("UPDATE schema_version SET version = %d", sqlite_newest);
+    by_hand(&p, back);
     place_again(&p);
     CHECK_TEXT(place_load(&p, TABLE_ID_JOB), "job 1");
     place_remove(&p);
@@ -201,6 +202,47 @@ static int64_t count_of(sqlite3 *db, const char *sql)
     return n;
 }
 
+static char *all_columns(sqlite3 *db)
+{
+    sqlite3_stmt *s;
+    struct text t = {0};
+    CHECK_INT(sqlite3_prepare_v2(db,
+                                 "SELECT m.name, c.name, c.type, c.\"notnull\", c.dflt_value, c.pk "
+                                 "FROM sqlite_schema m, pragma_table_info(m.name) c "
+                                 "WHERE m.type = 'table' ORDER BY m.name, c.cid",
+                                 -1, &s, NULL),
+              SQLITE_OK);
+    while (sqlite3_step(s) == SQLITE_ROW)
+        for (int i = 0; i < sqlite3_column_count(s); i++)
+            text_addf(&t, "%s%s", (const char *)sqlite3_column_text(s, i) ?: "-",
+                      i + 1 < sqlite3_column_count(s) ? " " : "\n");
+    sqlite3_finalize(s);
+    return text_take(&t);
+}
+
+TEST("every migration goes back and forward, and the tables are then those of a new database")
+{
+    struct place p;
+    make(&p);
+    commit_jobs(&p, 1, 3);
+    place_close(&p);
+    sqlite3 *db;
+    int version = sqlite_newest;
+    CHECK_OK(sqlite_connect(path_of(&p), false, &db, &test_err));
+    auto_free char *fresh = all_columns(db);
+    CHECK_OK(sqlite_migrate(db, sqlite_migrations, sqlite_newest, 1, &version, &test_err));
+    auto_free char *oldest = all_columns(db);
+    CHECK(sqlite_newest == 1 || strcmp(oldest, fresh) != 0);
+    CHECK_OK(
+        sqlite_migrate(db, sqlite_migrations, sqlite_newest, sqlite_newest, &version, &test_err));
+    auto_free char *again = all_columns(db);
+    CHECK_TEXT(again, fresh);
+    sqlite3_close(db);
+    place_again(&p);
+    CHECK_TEXT(place_load(&p, TABLE_ID_JOB), "job 1, job 2, job 3");
+    place_remove(&p);
+}
+
 TEST("migrations go forward and back with the rows kept, and a step that fails changes nothing")
 {
     struct place p;
@@ -210,6 +252,8 @@ TEST("migrations go forward and back with the rows kept, and a step that fails c
     sqlite3 *db;
     int version;
     CHECK_OK(sqlite_connect(path_of(&p), false, &db, &test_err));
+    version = sqlite_newest;
+    CHECK_OK(sqlite_migrate(db, sqlite_migrations, sqlite_newest, 1, &version, &test_err));
     CHECK_OK(sqlite_version(db, "x", 3, &version, &test_err));
     CHECK_INT(version, 1);
     CHECK_OK(sqlite_migrate(db, three_steps, 3, 2, &version, &test_err));
