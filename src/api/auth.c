@@ -99,6 +99,9 @@ static void from_token(struct call *c, const char *token, const struct fleet_vie
     w->id = holder.holder;
     switch (holder.kind) {
     case TOKEN_API:
+    case TOKEN_SESSION:
+        w->token = holder.id;
+        w->expires_ms = holder.expires_ms;
         p = fleet_principal(v, holder.holder);
         if (p && !p->disabled_ms)
             become(w, p);
@@ -112,6 +115,8 @@ static void from_token(struct call *c, const char *token, const struct fleet_vie
         return;
     case TOKEN_ENROL:
         w->kind = CALLER_ENROLMENT;
+        return;
+    case TOKEN_LINK: /* good for a session, not instead of one */
         return;
     }
 }
@@ -139,6 +144,20 @@ static int denied(const struct call *c, struct err *e)
                    permission_name(c->route->permission));
 }
 
+/*
+ * A change that no bearer vouches for may come from a browser only if our own page asks: a page of
+ * somewhere else can send requests here, and what lets them through would be where they come from.
+ */
+static int check_origin(const struct call *c, struct err *e)
+{
+    const char *origin = http_header_get(c->request, "Origin");
+    const char *host = http_header_get(c->request, "Host");
+    const char *name = origin ? strstr(origin, "://") : NULL;
+    if (!origin || (name && host && strcasecmp(name + 3, host) == 0))
+        return 0;
+    return err_set(e, ERR_DENIED, "a page of another origin needs a token for this");
+}
+
 int auth_check(struct call *c, const struct fleet_view *v, struct err *e)
 {
     enum permission needed = c->route->permission;
@@ -146,6 +165,8 @@ int auth_check(struct call *c, const struct fleet_view *v, struct err *e)
     const char *token = bearer(c->request);
     struct caller *w = &c->caller;
 
+    if (!token && c->route->method != HTTP_GET && check_origin(c, e) < 0)
+        return -1;
     if (needed == PERMISSION_NONE)
         return 0;
     if (token) {
@@ -174,6 +195,24 @@ int auth_check(struct call *c, const struct fleet_view *v, struct err *e)
     }
     c->scope = caller_scope(w, needed);
     return c->scope == SCOPE_NOTHING ? denied(c, e) : 0;
+}
+
+void auth_write_principal(struct json_out *o, const char *name, int role)
+{
+    jo_text(o, "user", name);
+    jo_text(o, "role", role_name(role));
+    jo_list(o, "permissions");
+    for (enum permission p = PERMISSION_TOKEN; p < PERMISSIONS; p++)
+        if (access_scope(role, p) != SCOPE_NOTHING)
+            jo_text(o, NULL, permission_name(p));
+    jo_end(o);
+    jo_object(o, "scopes");
+    for (enum permission p = PERMISSION_TOKEN; p < PERMISSIONS; p++) {
+        enum scope scope = access_scope(role, p);
+        if (scope != SCOPE_NOTHING)
+            jo_text(o, permission_name(p), scope == SCOPE_ALL ? "all" : "own");
+    }
+    jo_end(o);
 }
 
 enum scope caller_scope(const struct caller *w, enum permission p)

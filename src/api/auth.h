@@ -18,6 +18,9 @@ void auth_forget_all(struct api *a);
 /* How far this principal's permission goes; nothing for others than principals. */
 enum scope caller_scope(const struct caller *w, enum permission p);
 
+/* Into an object: "user", "role", "permissions" and how far each of them goes. */
+void auth_write_principal(struct json_out *o, const char *name, int role);
+
 /* Whether a principal who was let in for a stream would be let in now: the token stands, the user
  * is not disabled, the role is the same. */
 bool auth_still_holds(struct api *a, const struct caller *w);

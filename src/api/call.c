@@ -30,6 +30,14 @@ void call_answer(struct call *c)
 /* Temporary failures of ours pass within moments: a full mailbox, a disk being cleared. */
 #define RETRY_AFTER_S "1"
 
+static bool has_header(const struct answer *w, const char *name)
+{
+    for (unsigned i = 0; i < w->header_count; i++)
+        if (strcmp(w->headers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 void call_fail(struct call *c, const struct err *e)
 {
     struct answer *w = &c->answer;
@@ -52,7 +60,7 @@ void call_fail(struct call *c, const struct err *e)
     w->type = "application/problem+json";
     if (e->code == ERR_UNAUTHENTICATED)
         call_header(c, "WWW-Authenticate", "Bearer");
-    if (err_is_temporary(e->code))
+    if (err_is_temporary(e->code) && !has_header(w, "Retry-After"))
         call_header(c, "Retry-After", RETRY_AFTER_S);
     call_answer(c);
 }

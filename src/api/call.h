@@ -25,6 +25,7 @@ struct caller {
     int role; /* of a principal */
     char name[FLEET_NAME];
     struct digest hash;
+    int64_t token, expires_ms; /* of a principal's token: its number; 0: none was shown, or never */
 };
 
 enum { CALL_HEADERS = 6, CALL_HEADER_SIZE = 192 };

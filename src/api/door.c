@@ -170,6 +170,7 @@ int api_start(const struct api_config *config, struct api **ret, uint16_t *ret_p
     a->events = events_new(a);
     a->followers = logs_new(a);
     a->agents = agents_new(a);
+    a->guesses = guesses_new();
 
     if (config->page && page_load(config->page, &a->page, e) < 0) {
         api_free(a);
@@ -251,6 +252,7 @@ void api_free(struct api *a)
     links_free(a->links);
     progress_free(a->progress);
     page_free(a->page);
+    guesses_free(a->guesses);
     auth_forget_all(a);
     free(a);
 }

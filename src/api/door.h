@@ -10,6 +10,7 @@
 #include "api/logs.h"
 #include "api/page.h"
 #include "api/progress.h"
+#include "identity/guesses.h"
 #include "net/loop.h"
 
 struct api {
@@ -37,6 +38,7 @@ struct api {
     void (*on_stopped)(void *arg);
     void *stop_arg;
 
+    struct guesses *guesses;  /* of links' codes */
     struct account *accounts; /* of unix sockets' other ends, looked up before */
     struct histogram status_latency;
     uint64_t answered[6]; /* by hundreds of the status */

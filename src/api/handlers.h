@@ -34,6 +34,10 @@ void serve_user_disable(struct call *c);
 void serve_token_create(struct call *c);
 void serve_token_revoke(struct call *c);
 void serve_enrolment_create(struct call *c);
+void serve_link_create(struct call *c);
+void serve_link(struct call *c);
+void serve_session_begin(struct call *c);
+void serve_session_end(struct call *c);
 
 void serve_ledger_verify(struct call *c);
 void serve_ledger_replay(struct call *c);

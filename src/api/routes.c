@@ -56,6 +56,10 @@ const struct route routes[] = {
     {HTTP_GET,  V1 "/tokens",          MAY(ADMIN), LIST,          "", READ(tokens)},
     {HTTP_POST, V1 "/tokens",          MAY(ADMIN), JSON,          "", SERVE(token_create)},
     {HTTP_DELETE, V1 "/tokens/{id}",   MAY(ADMIN), 0,             "", SERVE(token_revoke)},
+    {HTTP_POST, V1 "/links",           MAY(TOKEN), JSON,          "", SERVE(link_create)},
+    {HTTP_GET,  V1 "/links/{id}",      MAY(TOKEN), 0,             "", SERVE(link)},
+    {HTTP_POST, V1 "/sessions",        MAY(NONE),  JSON,          "", SERVE(session_begin)},
+    {HTTP_DELETE, V1 "/sessions/current", MAY(TOKEN), 0,          "", SERVE(session_end)},
     {HTTP_GET,  V1 "/enrolments",      MAY(ADMIN), LIST,          "", READ(enrolments)},
     {HTTP_POST, V1 "/enrolments",      MAY(ADMIN), JSON,          "", SERVE(enrolment_create)},
 

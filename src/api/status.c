@@ -133,20 +133,8 @@ void serve_whoami(struct call *c)
     }
     struct json_out o = call_out(c);
     jo_object(&o, NULL);
-    jo_text(&o, "user", c->caller.name);
-    jo_text(&o, "role", role_name(c->caller.role));
-    jo_list(&o, "permissions");
-    for (enum permission p = PERMISSION_TOKEN; p < PERMISSIONS; p++)
-        if (access_scope(c->caller.role, p) != SCOPE_NOTHING)
-            jo_text(&o, NULL, permission_name(p));
-    jo_end(&o);
-    jo_object(&o, "scopes");
-    for (enum permission p = PERMISSION_TOKEN; p < PERMISSIONS; p++) {
-        enum scope scope = access_scope(c->caller.role, p);
-        if (scope != SCOPE_NOTHING)
-            jo_text(&o, permission_name(p), scope == SCOPE_ALL ? "all" : "own");
-    }
-    jo_end(&o);
+    auth_write_principal(&o, c->caller.name, c->caller.role);
+    jo_time(&o, "expires_at", c->caller.expires_ms);
     jo_end(&o);
     call_answer(c);
 }

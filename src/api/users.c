@@ -352,6 +352,7 @@ static int on_token(void *arg, enum table_id table, const void *record)
     jo_object(&l->out, NULL);
     jo_int(&l->out, "id", t->id);
     jo_text(&l->out, "user", p ? p->name : "");
+    jo_text(&l->out, "kind", token_kind_name((enum token_kind)t->kind));
     jo_text(&l->out, "name", t->name && t->name[0] ? t->name : NULL);
     jo_time(&l->out, "created_at", t->created_ms);
     jo_time(&l->out, "expires_at", t->expires_ms);

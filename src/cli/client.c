@@ -10,6 +10,7 @@
 #include "net/http_client.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <time.h>
 
 struct client {
@@ -40,6 +41,24 @@ void client_close(struct client *c)
 const char *client_where(const struct client *c)
 {
     return c->where;
+}
+
+char *client_public_url(const struct client *c)
+{
+    auto_free char *path = NULL, *text = NULL;
+    auto_json json_t *ports = NULL;
+    const char *slash = c->socket ? strrchr(c->socket, '/') : NULL;
+    size_t len;
+    if (!c->socket)
+        return mem_strdup(c->base);
+    path = mem_printf("%.*sreeved.ports", slash ? (int)(slash - c->socket + 1) : 0, c->socket);
+    if (file_read(path, 65536, &text, &len, NULL) < 0 || json_parse(text, len, &ports, NULL) < 0)
+        return mem_strdup("http://127.0.0.1:8081");
+    const char *host = view_text(ports, "address");
+    const char *scheme = json_is_true(json_object_get(ports, "tls")) ? "https" : "http";
+    bool any = !*host || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+    return mem_printf(strchr(host, ':') && !any ? "%s://[%s]:%" PRId64 : "%s://%s:%" PRId64, scheme,
+                      any ? "127.0.0.1" : host, view_int(ports, "port", 8081));
 }
 
 bool client_was_answered(const struct client *c)

@@ -22,6 +22,9 @@ void client_close(struct client *c);
 
 /* "unix socket /var/lib/reeve/reeved.sock" or the URL. */
 const char *client_where(const struct client *c);
+/* The address that a browser on this machine can use: the URL, or by the socket's reeved.ports. The
+ * caller frees it. */
+char *client_public_url(const struct client *c);
 /* False when the last call got no answer at all. */
 bool client_was_answered(const struct client *c);
 

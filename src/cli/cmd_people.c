@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "cli/client.h"
 #include "cli/json_view.h"
+#include "cli/page_link.h"
 #include "cli/print.h"
 
 #include <inttypes.h>
@@ -254,8 +255,9 @@ const struct command cmd_user_enable = {
 
 static const struct column token_columns[] = {
     {"ID", "id", CELL_TEXT, COLUMN_RIGHT},   {"USER", "user", CELL_TEXT, 0},
-    {"NAME", "name", CELL_TEXT, 0},          {"CREATED", "created_at", CELL_TIME, 0},
-    {"EXPIRES", "expires_at", CELL_TIME, 0}, {"REVOKED", "revoked_at", CELL_TIME, 0},
+    {"KIND", "kind", CELL_TEXT, 0},          {"NAME", "name", CELL_TEXT, 0},
+    {"CREATED", "created_at", CELL_TIME, 0}, {"EXPIRES", "expires_at", CELL_TIME, 0},
+    {"REVOKED", "revoked_at", CELL_TIME, 0},
 };
 
 static const struct view tokens_view = {
@@ -367,6 +369,41 @@ const struct command cmd_token_revoke = {
     .operands = "ID...",
     .flags = COMMAND_CONNECTS,
     .run = run_token_revoke,
+};
+
+static const struct view link_view = {.name_key = "url", .one = true};
+
+static int run_token_link(struct cli *c, void *own, int argc, char **argv, struct err *e)
+{
+    (void)own;
+    struct client *client;
+    struct page_link link = {0};
+    if ((argc && one_name(argc, argv, "user", e) < 0) || cli_client(c, &client, e) < 0 ||
+        page_link_make(client, argc ? argv[0] : NULL, &link, e) < 0)
+        return -1;
+    if (c->format > OUTPUT_WIDE) {
+        view_print(c, &link_view, link.asked);
+    } else {
+        printf("%s\n", link.url);
+        fflush(stdout);
+        say(c, "it signs a browser in as %s, once, within 10 minutes",
+            view_text(link.asked, "user"));
+    }
+    page_link_done(&link);
+    return 0;
+}
+
+const struct command cmd_token_link = {
+    .name = "token link",
+    .summary = "make a link that signs a browser in at the page, once",
+    .operands = "[USER]",
+    .flags = COMMAND_CONNECTS,
+    .operand = OPERAND_USER,
+    .run = run_token_link,
+    .text =
+        ".Pp\nFor oneself; an admin makes links for others, too.\nWhoever opens the link first is "
+        "signed in as its user for 12 hours.\n",
+    .examples = "  xdg-open \"$(reeve token link)\"\n",
 };
 
 struct enrol_options {

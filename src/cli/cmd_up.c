@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/json_view.h"
+#include "cli/page_link.h"
 #include "cli/place.h"
 #include "cli/up.h"
 
@@ -41,6 +42,40 @@ static const struct option_spec specs[] = {
      "with --demo: end when all has ended, with 0 when every job completed", .flag_only = true},
 };
 
+enum {
+    LINK_MS = 595000, /* a link's time, less a little */
+    LOOK_MS = 2000,   /* how often we look whether it was used */
+};
+
+/* On a line of its own, alike on every kind of output: other programs look for it. */
+static void print_link(struct up *u)
+{
+    struct page_link link = {0};
+    struct err e = {0};
+    if (page_link_make(u->client, NULL, &link, &e) < 0) {
+        u->link = 0;
+        log_warn("no link to the page", F_ERR(&e));
+        return;
+    }
+    u->link = link.id;
+    u->link_until_ms = clock_mono_ms() + LINK_MS;
+    printf("page: %s\n", link.url);
+    fflush(stdout);
+    page_link_done(&link);
+}
+
+/* A link works once: when somebody has used it, the next one is printed. One that nobody used in
+ * its time is let go, or a screen would fill with them over night. */
+static void renew_link(struct up *u)
+{
+    if (!u->link || page_link_look(u->client, u->link) != PAGE_LINK_GONE)
+        return;
+    bool in_time = clock_mono_ms() < u->link_until_ms;
+    u->link = 0;
+    if (in_time)
+        print_link(u);
+}
+
 static void print_where(struct up *u)
 {
     auto_free char *api = up_address(u, false), *agent = up_address(u, true);
@@ -48,6 +83,9 @@ static void print_where(struct up *u)
     const char *scheme = u->o->tls_cert ? "https" : "http";
     printf("Reeve %s is up after %.1f s.\n\n", REEVE_VERSION,
            (double)(clock_mono_ms() - u->started_ms) / 1000);
+    print_link(u);
+    printf("      (signs a browser in as admin, once, within 10 minutes; 'reeve token link' makes "
+           "another)\n\n");
     printf("  API          %s://%s/api/v1  (described by /openapi.json)\n", scheme, api);
     printf("  socket       %s  (what this command uses; no token)\n", u->socket);
     if (!u->o->no_agent) {
@@ -109,9 +147,10 @@ static void print_next(struct up *u)
 static int stay(struct up *u, struct err *e)
 {
     for (;;) {
-        int rc = supervise_step(u->children, 60000, e);
+        int rc = supervise_step(u->children, u->link ? LOOK_MS : 60000, e);
         if (rc != SUPERVISE_ON)
             return rc == SUPERVISE_ENDED ? 0 : -1;
+        renew_link(u);
     }
 }
 

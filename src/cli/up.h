@@ -25,6 +25,8 @@ struct up {
     char *scenario;        /* NULL: the simulator's default */
     struct client *client; /* as admin, over the socket */
     int64_t started_ms;    /* steady clock */
+    int64_t link;          /* number of the link that was printed last; 0: none waits */
+    int64_t link_until_ms; /* steady clock */
 };
 
 /* Fills in U, makes the data folder and starts both programs, each ready when this returns.

@@ -1,4 +1,4 @@
-/* Commands about principals, tokens, enrolment and nodes. */
+/* Commands about principals, enrolment and nodes. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "core/access/access.h"
@@ -39,17 +39,6 @@ int command_principal_change(struct engine *g, struct command *c, struct err *e)
     return 0;
 }
 
-struct token_holder engine_token_holder(const struct token_row *r)
-{
-    struct token_holder holder = {.kind = TOKEN_API,
-                                  .id = r->id,
-                                  .holder = r->principal,
-                                  .expires_ms = r->expires_ms,
-                                  .created_ms = r->created_ms};
-    snprintf(holder.name, sizeof holder.name, "%s", r->name ? r->name : "");
-    return holder;
-}
-
 struct token_holder engine_enrolment_holder(const struct enrolment_row *r)
 {
     struct token_holder holder = {.kind = TOKEN_ENROL,
@@ -59,51 +48,6 @@ struct token_holder engine_enrolment_holder(const struct enrolment_row *r)
                                   .created_ms = r->created_ms};
     snprintf(holder.name, sizeof holder.name, "%s", r->node ? r->node : "");
     return holder;
-}
-
-int command_token_create(struct engine *g, struct command *c, struct err *e)
-{
-    if (!engine_principal(g, c->principal, e))
-        return -1;
-    struct event ev = {
-        .kind = EVENT_ID_TOKEN_CREATED, .subject = g->next_token++, .actor = c->actor};
-    ev.TOKEN_CREATED.principal = c->principal;
-    ev.TOKEN_CREATED.expires_ms = c->expires_ms;
-    event_set_text(ev.TOKEN_CREATED.name, c->name);
-    engine_event(g, &ev);
-    struct token_row row = {.id = ev.subject,
-                            .principal = c->principal,
-                            .name = c->name,
-                            .hash = {c->hash.bytes, DIGEST_SIZE},
-                            .created_ms = ev.time_ms,
-                            .expires_ms = c->expires_ms};
-    batch_put(engine_batch(g), TABLE_ID_TOKEN, &row);
-    struct action put = {
-        .what = ACTION_TOKEN_PUT, .hash = c->hash, .holder = engine_token_holder(&row)};
-    engine_act(g, &put);
-    c->ret_id = ev.subject;
-    return 0;
-}
-
-int command_token_revoke(struct engine *g, struct command *c, struct err *e)
-{
-    struct token_holder holder;
-    if (!tokens_find_id(g->tokens, TOKEN_API, c->id, &c->hash, &holder))
-        return err_set(e, ERR_NOT_FOUND, "there is no token %lld", (long long)c->id);
-    struct event ev = {.kind = EVENT_ID_TOKEN_REVOKED, .subject = c->id, .actor = c->actor};
-    ev.TOKEN_REVOKED.principal = holder.holder;
-    engine_event(g, &ev);
-    /* The record stays: lists tell since when, and its number is never given again. */
-    struct token_row row = {.id = c->id,
-                            .principal = holder.holder,
-                            .name = holder.name,
-                            .hash = {c->hash.bytes, DIGEST_SIZE},
-                            .created_ms = holder.created_ms,
-                            .expires_ms = holder.expires_ms,
-                            .revoked_ms = ev.time_ms};
-    batch_put(engine_batch(g), TABLE_ID_TOKEN, &row);
-    engine_act(g, &(struct action){.what = ACTION_TOKEN_DROP, .hash = c->hash});
-    return 0;
 }
 
 int command_enrolment_create(struct engine *g, struct command *c, struct err *e)

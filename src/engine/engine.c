@@ -20,6 +20,7 @@ static int (*const handlers[COMMAND_KINDS])(struct engine *, struct command *, s
     [COMMAND_PRINCIPAL_CHANGE] = command_principal_change,
     [COMMAND_TOKEN_CREATE] = command_token_create,
     [COMMAND_TOKEN_REVOKE] = command_token_revoke,
+    [COMMAND_SESSION_BEGIN] = command_session_begin,
     [COMMAND_ENROLMENT_CREATE] = command_enrolment_create,
     [COMMAND_ENROL] = command_enrol,
     [COMMAND_NODE_LOST] = command_node_lost,

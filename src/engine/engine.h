@@ -85,6 +85,7 @@ enum command_kind {
     COMMAND_PRINCIPAL_CHANGE,
     COMMAND_TOKEN_CREATE,
     COMMAND_TOKEN_REVOKE,
+    COMMAND_SESSION_BEGIN,
     COMMAND_ENROLMENT_CREATE,
     COMMAND_ENROL,
     COMMAND_NODE_LOST,
@@ -146,17 +147,20 @@ struct command {
     size_t job_count;
     int64_t id;            /* CANCEL, RETRY, DELETE: job; TOKEN_REVOKE: token; NODE_*: node */
     char why[EVENT_TEXT];  /* CANCEL, NODE_LOST: reason or proof */
-    char name[FLEET_NAME]; /* PRINCIPAL_ADD; TOKEN_CREATE: its label; ENROL*: node */
+    char name[FLEET_NAME]; /* PRINCIPAL_ADD; TOKEN_CREATE, SESSION_BEGIN: its label; ENROL*: node */
     char team[FLEET_NAME];
     int64_t role; /* PRINCIPAL_* */
     int64_t disabled;
-    int64_t principal;      /* PRINCIPAL_CHANGE; TOKEN_CREATE: whose */
-    int64_t expires_ms;     /* TOKEN_CREATE, ENROLMENT_CREATE: Unix; 0: never */
-    struct digest hash;     /* of the token made by the door; ENROL: of the one-time token */
-    struct digest key_hash; /* ENROL: of the node's new key */
-    struct report *report;  /* REPORT: owned */
-    int64_t node;           /* AGENT_LINK */
-    bool linked;            /* AGENT_LINK: the stream is up, or gone */
+    int64_t principal;  /* PRINCIPAL_CHANGE; TOKEN_CREATE: whose; SESSION_BEGIN: gets it */
+    int64_t expires_ms; /* TOKEN_CREATE, ENROLMENT_CREATE: Unix; 0: never; SESSION_BEGIN: gets it */
+    enum token_kind token_kind; /* TOKEN_CREATE */
+    int64_t until_ms;           /* TOKEN_CREATE of a link: see struct token_holder */
+    struct digest hash;         /* of the token made by the door; ENROL, SESSION_BEGIN: of what is
+                                   used up */
+    struct digest key_hash;     /* ENROL, SESSION_BEGIN: of the new key or token */
+    struct report *report;      /* REPORT: owned */
+    int64_t node;               /* AGENT_LINK */
+    bool linked;                /* AGENT_LINK: the stream is up, or gone */
 
     /* The answer. ERROR.code 0: done and durable. */
     struct err error;

@@ -130,6 +130,9 @@ int command_principal_add(struct engine *g, struct command *c, struct err *e);
 int command_principal_change(struct engine *g, struct command *c, struct err *e);
 int command_token_create(struct engine *g, struct command *c, struct err *e);
 int command_token_revoke(struct engine *g, struct command *c, struct err *e);
+int command_session_begin(struct engine *g, struct command *c, struct err *e);
+/* Drops the sessions and links that have ended. */
+void engine_expire_tokens(struct engine *g, int64_t now_ms);
 int command_enrolment_create(struct engine *g, struct command *c, struct err *e);
 int command_enrol(struct engine *g, struct command *c, struct err *e);
 int command_node_lost(struct engine *g, struct command *c, struct err *e);

@@ -306,5 +306,6 @@ void schedule_net(struct engine *g)
     for (size_t i = 0; i < count; i++)
         check_attempt(g, fleet_job(v, jobs[i]), now, mono);
     idempotency_expire(g->idempotency, now, 1000, expire_key, g);
+    engine_expire_tokens(g, now);
     write_snapshot(g, now);
 }

@@ -20,6 +20,12 @@ struct tokens {
     size_t slot_count, count; /* slot_count is a power of two */
 };
 
+const char *token_kind_name(enum token_kind kind)
+{
+    static const char *const names[] = {"token", "session", "link", "node", "enrolment"};
+    return (size_t)kind < COUNT_OF(names) ? names[kind] : "unknown";
+}
+
 struct tokens *tokens_new(void)
 {
     struct tokens *t = mem_new(struct tokens);
@@ -135,6 +141,26 @@ void tokens_postpone(struct tokens *t, int64_t from_ms, int64_t by_ms)
     pthread_rwlock_unlock(&t->lock);
 }
 
+void tokens_expire(struct tokens *t, int64_t now_ms, size_t most,
+                   void (*on_expired)(void *arg, const struct token_holder *holder), void *arg)
+{
+    pthread_rwlock_wrlock(&t->lock);
+    for (size_t i = 0; i < t->slot_count && most; i++) {
+        struct entry **link = &t->slots[i];
+        while (*link && most) {
+            const struct token_holder *h = &(*link)->holder;
+            if ((h->kind != TOKEN_SESSION && h->kind != TOKEN_LINK) || h->expires_ms > now_ms) {
+                link = &(*link)->next;
+                continue;
+            }
+            on_expired(arg, h);
+            remove_locked(t, link);
+            most--;
+        }
+    }
+    pthread_rwlock_unlock(&t->lock);
+}
+
 bool tokens_find(struct tokens *t, const struct digest *hash, int64_t now_ms,
                  struct token_holder *ret)
 {
@@ -165,6 +191,17 @@ bool tokens_find_id(struct tokens *t, enum token_kind kind, int64_t id, struct d
     return found != NULL;
 }
 
+size_t tokens_count(struct tokens *t, enum token_kind kind, int64_t holder)
+{
+    size_t count = 0;
+    pthread_rwlock_rdlock(&t->lock);
+    for (size_t i = 0; i < t->slot_count; i++)
+        for (const struct entry *at = t->slots[i]; at; at = at->next)
+            count += at->holder.kind == kind && at->holder.holder == holder;
+    pthread_rwlock_unlock(&t->lock);
+    return count;
+}
+
 char *token_make(struct digest *ret_hash)
 {
     unsigned char bits[32];
@@ -173,6 +210,16 @@ char *token_make(struct digest *ret_hash)
     char *token = mem_printf("rv_%s", hex_write(hex, bits, sizeof bits));
     *ret_hash = token_hash(token);
     return token;
+}
+
+char *token_code_make(struct digest *ret_hash)
+{
+    unsigned char bits[16];
+    random_fill(bits, sizeof bits);
+    char *code = mem_alloc(1, 2 * sizeof bits + 1);
+    hex_write(code, bits, sizeof bits);
+    *ret_hash = token_hash(code);
+    return code;
 }
 
 struct digest token_hash(const char *token)

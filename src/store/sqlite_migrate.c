@@ -20,6 +20,13 @@ const struct sqlite_migration sqlite_migrations[] = {
     {"a device of two nodes is given out by one",
      "ALTER TABLE device ADD COLUMN twin INTEGER NOT NULL DEFAULT 0",
      "ALTER TABLE device DROP COLUMN twin"},
+    {"tokens are of a kind",
+     "ALTER TABLE token ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE token ADD COLUMN until_ms INTEGER NOT NULL DEFAULT 0",
+     /* An older program would take a session that has ended for a token, and a code for one, too. */
+     "DELETE FROM token WHERE kind <> 0;\n"
+     "ALTER TABLE token DROP COLUMN until_ms;\n"
+     "ALTER TABLE token DROP COLUMN kind"},
 };
 const int sqlite_newest = COUNT_OF(sqlite_migrations);
 

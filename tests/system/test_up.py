@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 
 
 def until(what, seconds=30):
@@ -113,6 +114,16 @@ def test_a_job_goes_through_a_machine_without_a_gpu(machine):
     assert token not in machine.log.read_text()
     assert machine.stop() == 0
     assert not processes_with([str(machine.data)])
+
+
+def test_the_link_to_the_page_is_printed_and_a_new_one_after_use(machine):
+    machine.start()
+    links = re.compile(r"^page: (http://127\.0\.0\.1:\d+)/#/link=([0-9a-f]{32})$", re.M)
+    ((base, code),) = until(lambda: links.findall(machine.log.read_text()))
+    first = requests.post(base + "/api/v1/sessions", json={"code": code}, timeout=10)
+    assert first.status_code == 201 and first.json()["user"] == "admin"
+    (_, (base, code)) = until(lambda: len(found := links.findall(machine.log.read_text())) == 2 and found)
+    assert requests.post(base + "/api/v1/sessions", json={"code": code}, timeout=10).status_code == 201
 
 
 def test_what_died_is_started_again_and_jobs_go_on(machine):

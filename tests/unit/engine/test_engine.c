@@ -471,6 +471,138 @@ TEST("a revoked token is told of, opens nothing and never gives its number away"
     CHECK_OK(file_remove_tree(folder, &test_err));
 }
 
+/* Gives back the code's hash. */
+static struct digest make_link(int64_t expires_ms, int64_t until_ms)
+{
+    struct command *c = command_new(COMMAND_TOKEN_CREATE);
+    c->actor = c->principal = 1;
+    c->token_kind = TOKEN_LINK;
+    c->expires_ms = expires_ms;
+    c->until_ms = until_ms;
+    free(token_code_make(&c->hash));
+    struct digest hash = c->hash;
+    CHECK_INT(ask(c)->error.code, 0);
+    return hash;
+}
+
+static struct command *a_session(const struct digest *code)
+{
+    struct command *c = command_new(COMMAND_SESSION_BEGIN);
+    c->hash = *code;
+    free(token_make(&c->key_hash));
+    return c;
+}
+
+static int count_row(void *arg, enum table_id table, const void *record)
+{
+    (void)table, (void)record;
+    ++*(int *)arg;
+    return 0;
+}
+
+static int count_tokens(void)
+{
+    int count = 0;
+    struct store_reader *reader;
+    struct store_query q = {.id = QUERY_TOKENS, .limit = 1000};
+    CHECK_OK(engine_reader_open(engine, &reader, &test_err));
+    CHECK_OK(engine_store(engine)->read(reader, &q, count_row, &count, &test_err));
+    engine_store(engine)->reader_close(reader);
+    return count;
+}
+
+static struct command *raced[2];
+static void on_raced(struct command *c)
+{
+    raced[raced[0] != NULL] = c;
+}
+
+TEST("two with the same code at once: one gets a session, the other is told")
+{
+    CHECK_OK(begin("memory:"));
+    struct digest code = make_link(engine_now_ms(engine) + 600000, 0);
+    raced[0] = raced[1] = NULL;
+    for (int i = 0; i < 2; i++) {
+        struct command *c = a_session(&code);
+        c->on_done = on_raced;
+        c->reply_to = door;
+        CHECK(engine_command(engine, c));
+    }
+    while (!raced[1])
+        uv_run(&loop, UV_RUN_ONCE);
+    CHECK_INT(!raced[0]->error.code + !raced[1]->error.code, 1);
+    const struct command *loser = raced[raced[0]->error.code == 0];
+    CHECK_INT(loser->error.code, ERR_UNAUTHENTICATED);
+    command_free(raced[0]);
+    command_free(raced[1]);
+    end();
+}
+
+TEST("a code that was used is used after a restart, one that was not still works, once")
+{
+    char folder[] = "/tmp/test_engineXXXXXX";
+    CHECK(mkdtemp(folder) != NULL);
+    auto_free char *store = mem_printf("sqlite:%s/reeve.db", folder);
+    CHECK_OK(begin(store));
+    int64_t soon = engine_now_ms(engine) + 600000, earlier = engine_now_ms(engine) + 3600000;
+    struct digest used = make_link(soon, 0), kept = make_link(soon, earlier);
+    CHECK_INT(ask(a_session(&used))->error.code, 0);
+    CHECK_INT(answered->principal, 1);
+    CHECK_INT(count_tokens(), 3); /* the administrator's, the kept link, the session */
+    end();
+
+    CHECK_OK(begin(store));
+    CHECK_INT(ask(a_session(&used))->error.code, ERR_UNAUTHENTICATED);
+    struct command *c = a_session(&kept);
+    struct digest session = c->key_hash;
+    struct token_holder holder;
+    CHECK_INT(ask(c)->error.code, 0);
+    CHECK_INT(answered->expires_ms, earlier);
+    CHECK(tokens_find(engine_tokens(engine), &session, earlier - 1, &holder));
+    CHECK_INT(holder.kind, TOKEN_SESSION);
+    CHECK(!tokens_find(engine_tokens(engine), &session, earlier, &holder));
+    CHECK_INT(ask(a_session(&kept))->error.code, ERR_UNAUTHENTICATED);
+    end();
+    CHECK_OK(file_remove_tree(folder, &test_err));
+}
+
+TEST("a code that is over, a token and a session make no session")
+{
+    CHECK_OK(begin("memory:"));
+    struct digest over = make_link(engine_now_ms(engine) - 1, 0), token = make_token();
+    CHECK_INT(ask(a_session(&over))->error.code, ERR_UNAUTHENTICATED);
+    CHECK_INT(ask(a_session(&token))->error.code, ERR_UNAUTHENTICATED);
+    struct digest code = make_link(engine_now_ms(engine) + 600000, 0);
+    struct command *c = a_session(&code);
+    struct digest session = c->key_hash;
+    CHECK_INT(ask(c)->error.code, 0);
+    CHECK_INT(ask(a_session(&session))->error.code, ERR_UNAUTHENTICATED);
+    end();
+}
+
+TEST("a user has so many links that wait and no more; signing out leaves no record")
+{
+    CHECK_OK(begin("memory:"));
+    int64_t soon = engine_now_ms(engine) + 600000;
+    struct digest first = make_link(soon, 0);
+    for (int i = 1; i < 32; i++)
+        make_link(soon, 0);
+    struct command *c = command_new(COMMAND_TOKEN_CREATE);
+    c->actor = c->principal = 1;
+    c->token_kind = TOKEN_LINK;
+    CHECK_INT(ask(c)->error.code, ERR_EXHAUSTED);
+    CHECK_INT(ask(a_session(&first))->error.code, 0);
+    int64_t session = answered->ret_id;
+    make_link(soon, 0);
+    int before = count_tokens();
+    c = command_new(COMMAND_TOKEN_REVOKE);
+    c->actor = 1;
+    c->id = session;
+    CHECK_INT(ask(c)->error.code, 0);
+    CHECK_INT(count_tokens(), before - 1);
+    end();
+}
+
 TEST("a full disk refuses changes, loses nothing, and goes on when there is room")
 {
     CHECK_OK(begin("memory:full=commit@3-4"));

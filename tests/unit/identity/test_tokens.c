@@ -42,6 +42,39 @@ TEST("a token has 256 bits and is never made twice")
     CHECK(!digest_equal(&one, &two));
 }
 
+static void note_expired(void *arg, const struct token_holder *holder)
+{
+    *(int64_t *)arg += holder->id;
+}
+
+TEST("sessions and links that have ended are forgotten, tokens are not; each kind is counted")
+{
+    struct tokens *t = tokens_new();
+    int64_t ids = 0;
+    put(t, "token", TOKEN_API, 1, 5, 100);
+    put(t, "session", TOKEN_SESSION, 10, 5, 100);
+    put(t, "link", TOKEN_LINK, 100, 5, 100);
+    put(t, "later", TOKEN_SESSION, 1000, 5, 101);
+    CHECK_INT(tokens_count(t, TOKEN_SESSION, 5), 2);
+    CHECK_INT(tokens_count(t, TOKEN_SESSION, 6), 0);
+    tokens_expire(t, 99, 10, note_expired, &ids);
+    CHECK_INT(ids, 0);
+    tokens_expire(t, 100, 10, note_expired, &ids);
+    CHECK_INT(ids, 110);
+    CHECK_INT(tokens_count(t, TOKEN_SESSION, 5), 1);
+    CHECK_INT(tokens_count(t, TOKEN_API, 5), 1);
+    tokens_free(t);
+}
+
+TEST("a code has 128 bits and is found by its text")
+{
+    struct digest hash;
+    auto_free char *code = token_code_make(&hash);
+    struct digest again = token_hash(code);
+    CHECK_INT(strlen(code), 32);
+    CHECK(digest_equal(&hash, &again));
+}
+
 TEST("a token is good until its time is over, and for ever without one")
 {
     struct tokens *t = tokens_new();
