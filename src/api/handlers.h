@@ -21,6 +21,8 @@ void serve_job_batch(struct call *c);
 void serve_job_cancel(struct call *c);
 void serve_job_retry(struct call *c);
 void serve_job_delete(struct call *c);
+void serve_job_hold(struct call *c);
+void serve_job_release(struct call *c);
 void serve_job_logs(struct call *c);
 
 void serve_node_lost(struct call *c);

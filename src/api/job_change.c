@@ -1,10 +1,11 @@
 /* Cancel, retry, delete: first whose job it is (the store may have to be asked), then the command,
- * then the job as it is now. */
+ * then the job as it is now. Hold and release, which are for operators, need no such look. */
 #include "api/door.h"
 #include "api/handlers.h"
 #include "api/job_show.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/mem.h"
 
 static int find_and_check(struct call *c, struct store_reader *r, struct err *e)
 {
@@ -90,4 +91,73 @@ static void delete (struct call *c)
 void serve_job_delete(struct call *c)
 {
     call_read(c, find_and_check, delete);
+}
+
+/* ---- hold and release ---- */
+
+static int show_now(struct call *c, struct store_reader *r, struct err *e)
+{
+    return job_show(c, r, c->subject, e);
+}
+
+static void answer_held(struct call *c, struct command *command)
+{
+    (void)command;
+    call_read(c, show_now, NULL);
+}
+
+static void hold_or_release(struct call *c, enum command_kind kind, const char *why)
+{
+    struct command *command = command_new(kind);
+    command->id = c->subject;
+    event_set_text(command->why, why);
+    call_idempotency(c, command);
+    call_command(c, command, answer_held);
+}
+
+static bool is_plain(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            return false;
+    return true;
+}
+
+/* The body may be absent: then no reason is given. */
+static int read_why(struct call *c, json_t **ret_object, const char **ret, struct err *e)
+{
+    static const struct json_field fields[] = {
+        {"why", JSON_FIELD_TEXT, 0, .least = 1, .most = EVENT_TEXT - 1},
+    };
+    size_t len;
+    http_request_body(c->request, &len);
+    if (!len)
+        return 0;
+    if (call_json(c, ret_object, e) < 0 ||
+        json_read_fields(*ret_object, fields, COUNT_OF(fields), true, ret, e) < 0)
+        return -1;
+    if (is_plain(*ret))
+        return 0;
+    err_set(e, ERR_INVALID, "field 'why' must not hold control characters");
+    return err_blame(e, "why");
+}
+
+void serve_job_hold(struct call *c)
+{
+    auto_json json_t *object = NULL;
+    const char *why = "";
+    struct err e = {0};
+    if (call_param_id(c, 0, "job", &c->subject, &e) < 0 || read_why(c, &object, &why, &e) < 0)
+        call_fail(c, &e);
+    else
+        hold_or_release(c, COMMAND_HOLD, why);
+}
+
+void serve_job_release(struct call *c)
+{
+    struct err e = {0};
+    if (call_param_id(c, 0, "job", &c->subject, &e) < 0)
+        call_fail(c, &e);
+    else
+        hold_or_release(c, COMMAND_RELEASE, "");
 }

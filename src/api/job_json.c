@@ -194,7 +194,12 @@ static void write_reason(struct job_writer *w, struct json_out *o, const struct 
     bool mask =
         w->api->config.mask_users && caller_scope(w->caller, PERMISSION_JOBS_READ) != SCOPE_ALL;
     const char *text = f->reason_text, *code = NULL;
-    if (f->open && f->state == JOB_QUEUED) {
+    if (f->open && f->open->hold) {
+        text_clear(&w->reason);
+        code = explain_wait(w->view, f->open, mask, &w->reason);
+        text = text_get(&w->reason);
+        w->reason_code = NULL; /* the next one of a shape is worked out anew */
+    } else if (f->open && f->state == JOB_QUEUED) {
         if (!w->reason_code || w->reason_shape != f->open->shape || f->open->pause_ms) {
             text_clear(&w->reason);
             w->reason_code = explain_wait(w->view, f->open, mask, &w->reason);
@@ -295,6 +300,7 @@ enum sight job_write(struct job_writer *w, struct json_out *o, const struct job_
         jo_int(o, "position", f->position);
     else
         jo_null(o, "position");
+    jo_bool(o, "held", f->open && f->open->hold);
     jo_int(o, "attempt", f->attempts);
     write_times(o, f, w->now_ms);
     write_place(o, w->view, f);

@@ -38,6 +38,8 @@ const struct route routes[] = {
     {HTTP_DELETE, V1 "/jobs/{id}",      MAY(JOBS_WRITE), 0,      "", SERVE(job_delete)},
     {HTTP_POST, V1 "/jobs/{id}/cancel", MAY(JOBS_WRITE), REPEAT, "", SERVE(job_cancel)},
     {HTTP_POST, V1 "/jobs/{id}/retry",  MAY(JOBS_WRITE), REPEAT, "", SERVE(job_retry)},
+    {HTTP_POST, V1 "/jobs/{id}/hold",   MAY(OPERATE),    JSON | REPEAT, "", SERVE(job_hold)},
+    {HTTP_POST, V1 "/jobs/{id}/release", MAY(OPERATE),   REPEAT, "", SERVE(job_release)},
     {HTTP_GET,  V1 "/jobs/{id}/logs",   MAY(JOBS_READ),  0, "follow offset tail attempt", SERVE(job_logs)},
     {HTTP_GET,  V1 "/queue",            MAY(SEE_QUEUE),  LIST | POLLED | TIMED, "", READ(queue)},
 

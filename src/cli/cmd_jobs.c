@@ -1,4 +1,4 @@
-/* list, queue, show, cancel, retry, delete. */
+/* list, queue, show, cancel, retry, delete, hold, release. */
 #include "base/mem.h"
 #include "cli/client.h"
 #include "cli/job_id.h"
@@ -286,11 +286,18 @@ const struct command cmd_show = {
     .run = run_show,
 };
 
-/* ---- cancel, retry, delete ---- */
+/* ---- cancel, retry, delete, hold, release ---- */
+
+/* What is done to each job. */
+struct deed {
+    enum http_method method;
+    const char *suffix; /* of the job's path */
+    const char *done;   /* said of the job afterwards */
+    const json_t *body; /* NULL: none */
+};
 
 /* Does the same to each job; one that fails does not keep the others from it. */
-static int each_job(struct cli *c, int argc, char **argv, enum http_method method,
-                    const char *suffix, const char *done, struct err *e)
+static int each_job(struct cli *c, int argc, char **argv, const struct deed *d, struct err *e)
 {
     struct client *client;
     int failed = 0;
@@ -304,11 +311,11 @@ static int each_job(struct cli *c, int argc, char **argv, enum http_method metho
         auto_json json_t *job = NULL;
         auto_text struct text path = {0};
         if (job_id_parse(argv[i], &id, &one) == 0) {
-            text_addf(&path, "/api/v1/jobs/%" PRId64 "%s", id, suffix);
-            if (client_send(client, method, path.data, NULL, &job, &one) == 0) {
+            text_addf(&path, "/api/v1/jobs/%" PRId64 "%s", id, d->suffix);
+            if (client_send(client, d->method, path.data, d->body, &job, &one) == 0) {
                 if (job && c->format > OUTPUT_WIDE)
                     view_print(c, &show_view, job);
-                say(c, "job %" PRId64 " %s", id, done);
+                say(c, "job %" PRId64 " %s", id, d->done);
                 continue;
             }
         }
@@ -326,19 +333,49 @@ static int each_job(struct cli *c, int argc, char **argv, enum http_method metho
 static int run_cancel(struct cli *c, void *own, int argc, char **argv, struct err *e)
 {
     (void)own;
-    return each_job(c, argc, argv, HTTP_POST, "/cancel", "is being cancelled", e);
+    return each_job(c, argc, argv, &(struct deed){HTTP_POST, "/cancel", "is being cancelled", NULL},
+                    e);
 }
 
 static int run_retry(struct cli *c, void *own, int argc, char **argv, struct err *e)
 {
     (void)own;
-    return each_job(c, argc, argv, HTTP_POST, "/retry", "waits again, at the end of the queue", e);
+    return each_job(
+        c, argc, argv,
+        &(struct deed){HTTP_POST, "/retry", "waits again, at the end of the queue", NULL}, e);
 }
 
 static int run_delete(struct cli *c, void *own, int argc, char **argv, struct err *e)
 {
     (void)own;
-    return each_job(c, argc, argv, HTTP_DELETE, "", "is deleted, with its logs", e);
+    return each_job(c, argc, argv,
+                    &(struct deed){HTTP_DELETE, "", "is deleted, with its logs", NULL}, e);
+}
+
+struct hold_options {
+    char *why;
+};
+
+static const struct option_spec hold_specs[] = {
+    {"why", 0, OPTION_TEXT, offsetof(struct hold_options, why), "TEXT", NULL, 0, 0,
+     "why, for those who ask; it is kept in the ledger", .flag_only = true},
+};
+
+static int run_hold(struct cli *c, void *own, int argc, char **argv, struct err *e)
+{
+    const struct hold_options *o = own;
+    auto_json json_t *body = json_object();
+    if (o->why)
+        json_object_set_new(body, "why", json_string(o->why));
+    return each_job(c, argc, argv,
+                    &(struct deed){HTTP_POST, "/hold", "is held: it keeps its place", body}, e);
+}
+
+static int run_release(struct cli *c, void *own, int argc, char **argv, struct err *e)
+{
+    (void)own;
+    return each_job(c, argc, argv,
+                    &(struct deed){HTTP_POST, "/release", "starts when its turn comes", NULL}, e);
 }
 
 const struct command cmd_cancel = {
@@ -368,4 +405,28 @@ const struct command cmd_delete = {
     .flags = COMMAND_CONNECTS,
     .operand = OPERAND_JOB,
     .run = run_delete,
+};
+
+const struct command cmd_hold = {
+    .name = "hold",
+    .summary = "pass over waiting jobs until they are released",
+    .operands = "ID...",
+    .specs = hold_specs,
+    .count = COUNT_OF(hold_specs),
+    .size = sizeof(struct hold_options),
+    .flags = COMMAND_CONNECTS,
+    .operand = OPERAND_JOB,
+    .run = run_hold,
+    .text = ".Pp\nA held job stays in the queue and keeps its place.\n"
+            "For operators and administrators.\n",
+    .examples = "  reeve hold 42 --why 'its data is not there yet'\n",
+};
+
+const struct command cmd_release = {
+    .name = "release",
+    .summary = "let held jobs start when their turn comes",
+    .operands = "ID...",
+    .flags = COMMAND_CONNECTS,
+    .operand = OPERAND_JOB,
+    .run = run_release,
 };

@@ -4,22 +4,24 @@
 
 /* Each is defined beside what it does. */
 extern const struct command cmd_up, cmd_submit, cmd_list, cmd_show, cmd_logs, cmd_cancel, cmd_retry,
-    cmd_delete, cmd_queue, cmd_top, cmd_nodes, cmd_node_lost, cmd_node_retire, cmd_devices,
-    cmd_status, cmd_user_add, cmd_user_list, cmd_user_show, cmd_user_set, cmd_user_disable,
-    cmd_user_enable, cmd_token_create, cmd_token_list, cmd_token_revoke, cmd_token_link, cmd_enrol,
-    cmd_whoami, cmd_ledger_list, cmd_ledger_verify, cmd_ledger_replay, cmd_doctor, cmd_version,
-    cmd_help, cmd_completion, cmd_complete, cmd_man;
+    cmd_delete, cmd_hold, cmd_release, cmd_queue, cmd_top, cmd_nodes, cmd_node_lost,
+    cmd_node_retire, cmd_devices, cmd_status, cmd_user_add, cmd_user_list, cmd_user_show,
+    cmd_user_set, cmd_user_disable, cmd_user_enable, cmd_token_create, cmd_token_list,
+    cmd_token_revoke, cmd_token_link, cmd_enrol, cmd_whoami, cmd_ledger_list, cmd_ledger_verify,
+    cmd_ledger_replay, cmd_doctor, cmd_version, cmd_help, cmd_completion, cmd_complete, cmd_man;
 
 /* In the order in which the help shows them. */
 const struct command *const commands[] = {
-    &cmd_up,          &cmd_submit,       &cmd_list,        &cmd_show,          &cmd_logs,
-    &cmd_cancel,      &cmd_retry,        &cmd_delete,      &cmd_queue,         &cmd_top,
-    &cmd_status,      &cmd_nodes,        &cmd_devices,     &cmd_node_lost,     &cmd_node_retire,
-    &cmd_user_add,    &cmd_user_list,    &cmd_user_show,   &cmd_user_set,      &cmd_user_disable,
-    &cmd_user_enable, &cmd_token_create, &cmd_token_list,  &cmd_token_revoke,  &cmd_token_link,
-    &cmd_enrol,       &cmd_whoami,       &cmd_ledger_list, &cmd_ledger_verify, &cmd_ledger_replay,
-    &cmd_doctor,      &cmd_version,      &cmd_help,        &cmd_completion,    &cmd_complete,
-    &cmd_man,
+    &cmd_up,          &cmd_submit,       &cmd_list,          &cmd_show,
+    &cmd_logs,        &cmd_cancel,       &cmd_retry,         &cmd_delete,
+    &cmd_hold,        &cmd_release,      &cmd_queue,         &cmd_top,
+    &cmd_status,      &cmd_nodes,        &cmd_devices,       &cmd_node_lost,
+    &cmd_node_retire, &cmd_user_add,     &cmd_user_list,     &cmd_user_show,
+    &cmd_user_set,    &cmd_user_disable, &cmd_user_enable,   &cmd_token_create,
+    &cmd_token_list,  &cmd_token_revoke, &cmd_token_link,    &cmd_enrol,
+    &cmd_whoami,      &cmd_ledger_list,  &cmd_ledger_verify, &cmd_ledger_replay,
+    &cmd_doctor,      &cmd_version,      &cmd_help,          &cmd_completion,
+    &cmd_complete,    &cmd_man,
 };
 const size_t command_count = COUNT_OF(commands);
 

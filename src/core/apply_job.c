@@ -57,6 +57,15 @@ static void job_remove(struct core *c, uint32_t row)
     table_remove(&f->jobs, row);
 }
 
+/* A hold ends with its job's waiting, whatever ends that. */
+static void drop_hold(struct core *c, uint32_t row)
+{
+    struct job *j = table_edit(&c->fleet->jobs, row);
+    put_hold_over(c, j->id);
+    table_remove(&c->fleet->holds, j->hold);
+    j->hold = 0;
+}
+
 static int find_job(struct core *c, const struct event *ev, uint32_t *ret_row, struct err *e)
 {
     *ret_row = fleet_job_row(core_view(c), ev->subject);
@@ -79,6 +88,8 @@ static void end_job(struct core *c, uint32_t row, enum job_state state, const st
     ++*count;
     put_meta(c, job_state_name(state), *count, NULL);
     put_job_over(c, &last, ev);
+    if (last.hold)
+        drop_hold(c, row);
     job_remove(c, row);
 }
 
@@ -134,6 +145,33 @@ int apply_job_cancel(struct core *c, const struct event *ev, struct err *e)
     a->cancel_ms = ev->time_ms;
     put_attempt(c, a);
     put_job_state(c, j);
+    return 0;
+}
+
+int apply_job_hold(struct core *c, const struct event *ev, struct err *e)
+{
+    uint32_t row;
+    struct fleet *f = c->fleet;
+    if (find_job(c, ev, &row, e) < 0)
+        return -1;
+    struct job *j = table_edit(&f->jobs, row);
+    bool hold = ev->kind == EVENT_ID_JOB_HELD;
+    if (j->state != JOB_QUEUED || hold == (j->hold != 0))
+        return err_set(e, ERR_CONFLICT, "job %lld is %s", (long long)j->id,
+                       j->state != JOB_QUEUED ? "not waiting"
+                       : hold                 ? "held already"
+                                              : "not held");
+    if (!hold) {
+        drop_hold(c, row);
+        queue_release(f, row);
+        return 0;
+    }
+    j->hold = table_add(&f->holds);
+    struct hold *h = table_edit(&f->holds, j->hold);
+    *h = (struct hold){.job = j->id, .actor = ev->actor, .since_ms = ev->time_ms};
+    snprintf(h->why, sizeof h->why, "%s", ev->JOB_HELD.why);
+    put_hold(c, h);
+    queue_hold(f, row);
     return 0;
 }
 

@@ -13,6 +13,7 @@ int apply_job_submitted(struct core *c, const struct event *ev, struct err *e);
 int apply_job_cancel(struct core *c, const struct event *ev, struct err *e);
 int apply_job_retried(struct core *c, const struct event *ev, struct err *e);
 int apply_job_due(struct core *c, const struct event *ev, struct err *e);
+int apply_job_hold(struct core *c, const struct event *ev, struct err *e);
 int apply_job_deleted(struct core *c, const struct event *ev, struct err *e);
 int apply_attempt_decided(struct core *c, const struct event *ev, struct err *e);
 int apply_attempt_started(struct core *c, const struct event *ev, struct err *e);
@@ -39,6 +40,8 @@ void put_node(struct core *c, int64_t id);
 void put_device(struct core *c, int64_t id);
 void put_device_time(struct core *c, const struct device *d);
 void put_job_state(struct core *c, const struct job *j);
+void put_hold(struct core *c, const struct hold *h);
+void put_hold_over(struct core *c, int64_t job);
 void put_attempt(struct core *c, const struct attempt *a);
 /* The end of an attempt: out of the open tables, into history with what the event tells. */
 void put_attempt_over(struct core *c, const struct attempt *a, const struct event *ev);

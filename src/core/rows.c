@@ -136,6 +136,21 @@ void put_job_state(struct core *c, const struct job *j)
         batch_put(c->batch, TABLE_ID_JOB_STATE, &r);
 }
 
+void put_hold(struct core *c, const struct hold *h)
+{
+    struct job_hold_row r = {
+        .id = h->job, .actor = h->actor, .since_ms = h->since_ms, .why = h->why};
+    if (c->batch)
+        batch_put(c->batch, TABLE_ID_JOB_HOLD, &r);
+}
+
+void put_hold_over(struct core *c, int64_t job)
+{
+    struct job_hold_row r = {.id = job};
+    if (c->batch)
+        batch_delete(c->batch, TABLE_ID_JOB_HOLD, &r);
+}
+
 static struct attempt_row attempt_record(const struct attempt *a)
 {
     return (struct attempt_row){.job = a->job,
@@ -252,8 +267,9 @@ void put_job_over(struct core *c, const struct job *j, const struct event *ev)
 /* Loading. JOB comes behind JOB_STATE so that a job is put into the right index at once. */
 
 const enum table_id core_load_order[] = {
-    TABLE_ID_META,      TABLE_ID_PRINCIPAL, TABLE_ID_NODE,    TABLE_ID_DEVICE, TABLE_ID_DEVICE_TIME,
-    TABLE_ID_JOB_STATE, TABLE_ID_JOB,       TABLE_ID_ATTEMPT, TABLE_ID_PART,
+    TABLE_ID_META,        TABLE_ID_PRINCIPAL, TABLE_ID_NODE, TABLE_ID_DEVICE,
+    TABLE_ID_DEVICE_TIME, TABLE_ID_JOB_STATE, TABLE_ID_JOB,  TABLE_ID_JOB_HOLD,
+    TABLE_ID_ATTEMPT,     TABLE_ID_PART,
 };
 const size_t core_load_count = COUNT_OF(core_load_order);
 
@@ -398,6 +414,21 @@ static int load_job(struct core *c, const struct job_row *r, struct err *e)
     return 0;
 }
 
+static int load_hold(struct core *c, const struct job_hold_row *r, struct err *e)
+{
+    struct fleet *f = c->fleet;
+    uint32_t row = fleet_job_row(core_view(c), r->id);
+    if (row == NO_ROW || fleet_job_at(core_view(c), row)->state != JOB_QUEUED)
+        return err_set(e, ERR_INTERNAL, "job %lld is held, but does not wait", (long long)r->id);
+    uint32_t hold = table_add(&f->holds);
+    struct hold *h = table_edit(&f->holds, hold);
+    *h = (struct hold){.job = r->id, .actor = r->actor, .since_ms = r->since_ms};
+    fill(h->why, sizeof h->why, r->why);
+    ((struct job *)table_edit(&f->jobs, row))->hold = hold;
+    queue_hold(f, row);
+    return 0;
+}
+
 static int load_attempt(struct core *c, const struct attempt_row *r, struct err *e)
 {
     struct fleet *f = c->fleet;
@@ -475,6 +506,8 @@ int core_load(struct core *c, enum table_id table, const void *r, struct err *e)
         return load_job_state(c, r);
     case TABLE_ID_JOB:
         return load_job(c, r, e);
+    case TABLE_ID_JOB_HOLD:
+        return load_hold(c, r, e);
     case TABLE_ID_ATTEMPT:
         return load_attempt(c, r, e);
     case TABLE_ID_PART:

@@ -16,6 +16,8 @@ static int (*const handlers[COMMAND_KINDS])(struct engine *, struct command *, s
     [COMMAND_CANCEL] = command_cancel,
     [COMMAND_RETRY] = command_retry,
     [COMMAND_DELETE] = command_retry,
+    [COMMAND_HOLD] = command_hold,
+    [COMMAND_RELEASE] = command_hold,
     [COMMAND_PRINCIPAL_ADD] = command_principal_add,
     [COMMAND_PRINCIPAL_CHANGE] = command_principal_change,
     [COMMAND_TOKEN_CREATE] = command_token_create,

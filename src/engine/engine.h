@@ -81,6 +81,8 @@ enum command_kind {
     COMMAND_CANCEL,
     COMMAND_RETRY,
     COMMAND_DELETE,
+    COMMAND_HOLD,
+    COMMAND_RELEASE,
     COMMAND_PRINCIPAL_ADD,
     COMMAND_PRINCIPAL_CHANGE,
     COMMAND_TOKEN_CREATE,
@@ -145,8 +147,8 @@ struct command {
 
     struct submission *jobs; /* SUBMIT: owned, all or nothing */
     size_t job_count;
-    int64_t id;            /* CANCEL, RETRY, DELETE: job; TOKEN_REVOKE: token; NODE_*: node */
-    char why[EVENT_TEXT];  /* CANCEL, NODE_LOST: reason or proof */
+    int64_t id;            /* CANCEL..RELEASE: job; TOKEN_REVOKE: token; NODE_*: node */
+    char why[EVENT_TEXT];  /* CANCEL, HOLD, NODE_LOST: reason or proof */
     char name[FLEET_NAME]; /* PRINCIPAL_ADD; TOKEN_CREATE, SESSION_BEGIN: its label; ENROL*: node */
     char team[FLEET_NAME];
     int64_t role; /* PRINCIPAL_* */

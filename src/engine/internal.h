@@ -125,7 +125,7 @@ void engine_views_done(struct engine *g);
 /* jobs.c, admin.c, report.c: one function a command. Their error goes into C->error. */
 int command_submit(struct engine *g, struct command *c, struct err *e);
 int command_cancel(struct engine *g, struct command *c, struct err *e);
-int command_delete(struct engine *g, struct command *c, struct err *e);
+int command_hold(struct engine *g, struct command *c, struct err *e);
 int command_principal_add(struct engine *g, struct command *c, struct err *e);
 int command_principal_change(struct engine *g, struct command *c, struct err *e);
 int command_token_create(struct engine *g, struct command *c, struct err *e);

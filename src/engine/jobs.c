@@ -116,15 +116,21 @@ static int check_owner(struct engine *g, const struct command *c, int64_t princi
     return err_set(e, ERR_DENIED, "job %lld belongs to somebody else", (long long)c->id);
 }
 
+static const struct job *open_job(struct engine *g, int64_t id, struct err *e)
+{
+    const struct job *j = fleet_job(&g->core.fleet->view, id);
+    bool was_given = id > 0 && id < g->core.fleet->view.next_job;
+    if (!j)
+        err_set(e, was_given ? ERR_CONFLICT : ERR_NOT_FOUND,
+                was_given ? "job %lld has ended already" : "there is no job %lld", (long long)id);
+    return j;
+}
+
 int command_cancel(struct engine *g, struct command *c, struct err *e)
 {
-    const struct job *j = fleet_job(&g->core.fleet->view, c->id);
+    const struct job *j = open_job(g, c->id, e);
     if (!j)
-        return err_set(
-            e, c->id > 0 && c->id < g->core.fleet->view.next_job ? ERR_CONFLICT : ERR_NOT_FOUND,
-            c->id > 0 && c->id < g->core.fleet->view.next_job ? "job %lld has ended already"
-                                                              : "there is no job %lld",
-            (long long)c->id);
+        return -1;
     if (check_owner(g, c, j->principal, j->submitter, e) < 0)
         return -1;
     if (j->flags & JOB_CANCEL_ASKED)
@@ -140,6 +146,31 @@ int command_cancel(struct engine *g, struct command *c, struct err *e)
     engine_event(g, &ev);
     if (tell)
         engine_act(g, &(struct action){.what = ACTION_SEND_CANCEL, .a = c->id, .b = n});
+    return 0;
+}
+
+int command_hold(struct engine *g, struct command *c, struct err *e)
+{
+    const struct job *j = open_job(g, c->id, e);
+    if (!j)
+        return -1;
+    if (j->state != JOB_QUEUED)
+        return err_set(e, ERR_CONFLICT, "job %lld is %s: only a waiting job can be held",
+                       (long long)c->id, job_state_name((enum job_state)j->state));
+    bool hold = c->kind == COMMAND_HOLD;
+    c->ret_id = c->id;
+    if (hold == (j->hold != 0))
+        return 0; /* said twice: it is so already */
+
+    struct event ev = {.kind = hold ? EVENT_ID_JOB_HELD : EVENT_ID_JOB_RELEASED,
+                       .subject = c->id,
+                       .actor = c->actor};
+    if (hold)
+        event_set_text(ev.JOB_HELD.why, c->why);
+    else
+        ev.JOB_RELEASED.held_ms = engine_clock_now(&g->clock, clock_mono_ms()) -
+                                  fleet_job_hold(&g->core.fleet->view, j)->since_ms;
+    engine_event(g, &ev);
     return 0;
 }
 

@@ -42,6 +42,9 @@ static const struct column job_columns[] = COLUMNS_OF(JOB);
 #define ROW_ struct job_state_row
 static const struct column job_state_columns[] = COLUMNS_OF(JOB_STATE);
 #undef ROW_
+#define ROW_ struct job_hold_row
+static const struct column job_hold_columns[] = COLUMNS_OF(JOB_HOLD);
+#undef ROW_
 #define ROW_ struct job_spec_row
 static const struct column job_spec_columns[] = COLUMNS_OF(JOB_SPEC);
 #undef ROW_

@@ -27,6 +27,10 @@ const struct sqlite_migration sqlite_migrations[] = {
      "DELETE FROM token WHERE kind <> 0;\n"
      "ALTER TABLE token DROP COLUMN until_ms;\n"
      "ALTER TABLE token DROP COLUMN kind"},
+    {"waiting jobs can be held",
+     "CREATE TABLE job_hold(id INTEGER PRIMARY KEY, actor INTEGER NOT NULL DEFAULT 0,"
+     " since_ms INTEGER NOT NULL DEFAULT 0, why TEXT) STRICT",
+     "DROP TABLE job_hold"},
 };
 const int sqlite_newest = COUNT_OF(sqlite_migrations);
 
@@ -72,10 +76,11 @@ static void create_all(struct text *sql)
     text_addf(sql, "PRAGMA application_id = %d;\n", APPLICATION_ID);
 }
 
+/* Tables that came with a later schema have gone before. */
 static void drop_all(struct text *sql)
 {
     for (int t = 0; t < TABLE_COUNT; t++)
-        text_addf(sql, "DROP TABLE %s;\n", table_descs[t].name);
+        text_addf(sql, "DROP TABLE IF EXISTS %s;\n", table_descs[t].name);
     text_add(sql, "DROP TABLE leader;\n");
 }
 

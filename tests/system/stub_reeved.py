@@ -160,6 +160,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.logs()
         if what.endswith("/cancel"):
             return self.answer(202, self.server.jobs[number] | {"state": "Cancelled"})
+        if what.endswith(("/hold", "/release")):
+            self.server.jobs[number]["held"] = what.endswith("/hold")
+            self.server.jobs[number]["reason"] = (self.body or {}).get("why")
+            return self.answer(200, self.server.jobs[number])
         return self.with_etag(self.server.advance(number))
 
     def logs(self):

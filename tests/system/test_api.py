@@ -23,6 +23,8 @@ MATRIX = {
     "DELETE /api/v1/jobs/{job}": "AAo-o",
     "POST /api/v1/jobs/{job}/cancel": "AAo-o",
     "POST /api/v1/jobs/{job}/retry": "AAo-o",
+    "POST /api/v1/jobs/{job}/hold": "AA---",
+    "POST /api/v1/jobs/{job}/release": "AA---",
     "GET /api/v1/jobs/{job}/logs": "AAo-o",
     "GET /api/v1/queue": "AAAAA",
     "GET /api/v1/nodes": "AAAA-",
@@ -324,6 +326,39 @@ def test_an_idempotency_key_makes_one_job_and_survives_a_crash(plant):
         plant.ask("POST", "/api/v1/jobs", body, headers={"Idempotency-Key": "x" * 129}), 400, field="Idempotency-Key"
     )
     problem(plant.ask("POST", "/api/v1/tokens", {"user": "admin"}, headers=headers), 400, field="Idempotency-Key")
+
+
+def test_a_held_job_keeps_its_place_until_it_is_released(plant, tokens):
+    first, second = (plant.submit(["true"])["id"] for _ in range(2))
+    before = plant.job(first)
+    assert before["held"] is False
+    held = plant.ask("POST", f"/api/v1/jobs/{first}/hold", {"why": "no data yet"}, token=tokens["operator1"])
+    assert held.status_code == 200 and held.json()["held"] is True
+    assert held.json()["state"] == "Queued" and held.json()["position"] == before["position"]
+    assert held.json()["reason_code"] == held.json()["why"]["code"] == "held"
+    said = r"held by operator1 since 20\d\d-\S+Z: no data yet"
+    assert re.fullmatch(said, held.json()["reason"])
+    # Said twice it stays as it is; it outlives the program; a user cannot help it.
+    assert re.fullmatch(said, plant.ask("POST", f"/api/v1/jobs/{first}/hold").json()["reason"])
+    plant.reeved.kill()
+    plant.reeved.wait()
+    plant.start_reeved()
+    assert re.fullmatch(said, plant.job(first)["reason"]) and not plant.job(second)["held"]
+    problem(plant.ask("POST", f"/api/v1/jobs/{first}/release", token=tokens["user1"]), 403, "denied")
+    free = plant.ask("POST", f"/api/v1/jobs/{first}/release", token=tokens["operator1"]).json()
+    assert free["held"] is False and free["position"] == before["position"]
+    assert plant.ask("POST", f"/api/v1/jobs/{first}/release").status_code == 200
+
+    kinds = [r["kind"] for r in plant.ask("GET", f"/api/v1/ledger?subject={first}").json()["items"]]
+    assert kinds == ["job.submitted", "job.held", "job.released"]
+    assert plant.ask("POST", "/api/v1/ledger:replay").json()["identical"]
+
+    problem(plant.ask("POST", f"/api/v1/jobs/{first}/hold", {"why": "\n"}), 400, "invalid", "why")
+    problem(plant.ask("POST", f"/api/v1/jobs/{first}/hold", {"because": "x"}), 400, "invalid", "because")
+    problem(plant.ask("POST", "/api/v1/jobs/999999/hold"), 404, "not-found")
+    for job in (first, second):
+        plant.ask("POST", f"/api/v1/jobs/{job}/cancel")
+    problem(plant.ask("POST", f"/api/v1/jobs/{first}/hold"), 409, "conflict")
 
 
 # lists

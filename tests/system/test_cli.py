@@ -182,6 +182,16 @@ def test_several_jobs_are_cancelled_though_one_cannot_be(reeve, server):
     assert "there is no job" in done.stderr and "job 1 is being cancelled" in done.stderr
 
 
+def test_jobs_are_held_with_a_reason_and_released(reeve, server):
+    server.jobs[1], server.jobs[2] = a_job(1), a_job(2)
+    done = reeve("hold", "1", "2", "--why", "no data yet")
+    assert done.returncode == 0 and "job 2 is held" in done.stderr
+    assert server.jobs[1]["held"] and server.jobs[2]["reason"] == "no data yet"
+    done = reeve("release", "1")
+    assert done.returncode == 0 and "job 1 starts when its turn comes" in done.stderr
+    assert not server.jobs[1]["held"]
+
+
 def test_a_new_token_stands_alone_on_standard_output(reeve):
     done = reeve("token", "create", "alice", "--expires-in", "90d")
     assert done.stdout == "rv_secret\n"

@@ -245,11 +245,26 @@ static const char *say_impossible(const struct place_plan *p, const struct shape
     return "impossible";
 }
 
+/* "held by NAME since T: why" */
+static const char *say_held(const struct fleet_view *v, const struct hold *h, bool mask_users,
+                            struct text *out)
+{
+    const struct principal *p = fleet_principal(v, h->actor);
+    char since[CLOCK_TEXT_SIZE];
+    text_addf(out, "held by %s since %s", p && !mask_users ? p->name : "an operator",
+              clock_format(h->since_ms, since));
+    if (h->why[0])
+        text_addf(out, ": %s", h->why);
+    return "held";
+}
+
 const char *explain_wait(const struct fleet_view *v, const struct job *j, bool mask_users,
                          struct text *out)
 {
     if (j->state != JOB_QUEUED)
         return "";
+    if (j->hold)
+        return say_held(v, fleet_job_hold(v, j), mask_users, out);
     if (j->pause_ms) {
         char when[CLOCK_TEXT_SIZE];
         text_addf(out, "attempt %u was lost; it is tried again at %s", j->attempts,
@@ -270,7 +285,7 @@ const char *explain_wait(const struct fleet_view *v, const struct job *j, bool m
 
 size_t explain_held_by(const struct fleet_view *v, const struct job *j, int64_t *ret, size_t most)
 {
-    if (j->state != JOB_QUEUED || j->pause_ms)
+    if (j->state != JOB_QUEUED || j->hold || j->pause_ms)
         return 0;
     const struct shape *s = fleet_shape_at(v, j->shape);
     struct place_plan p;

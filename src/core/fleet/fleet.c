@@ -35,6 +35,7 @@ const char *bucket_name(enum bucket b)
     T(nodes, struct node)                                                                          \
     T(devices, struct device)                                                                      \
     T(jobs, struct job)                                                                            \
+    T(holds, struct hold)                                                                          \
     T(attempts, struct attempt)                                                                    \
     T(parts, struct part)                                                                          \
     T(shapes, struct shape)                                                                        \
@@ -53,6 +54,7 @@ struct fleet *fleet_new(void)
     table_add(&f->principals);
     table_add(&f->nodes);
     table_add(&f->devices);
+    table_add(&f->holds);
     table_add(&f->shapes);
     table_add(&f->labels);
     f->view.by_id = f->view.by_owner = f->view.waiting = f->view.by_shape = f->view.paused =
@@ -154,6 +156,11 @@ const struct attempt *fleet_job_attempt(const struct fleet_view *v, const struct
     return j->attempt == NO_ROW ? NULL : fleet_attempt_at(v, j->attempt);
 }
 
+const struct hold *fleet_job_hold(const struct fleet_view *v, const struct job *j)
+{
+    return j->hold ? table_row(&v->holds, j->hold) : NULL;
+}
+
 const char *fleet_team(const struct fleet_view *v, const struct job *j)
 {
     return ((const struct team_label *)table_row(&v->labels, j->team))->text;
@@ -190,6 +197,11 @@ static void digest_job(struct digest_state *s, const struct fleet_view *v, const
         digest_add_int(s, j->pause_ms);
     const char *team = fleet_team(v, j);
     digest_add(s, team, strlen(team) + 1);
+    const struct hold *hold = fleet_job_hold(v, j);
+    if (hold) { /* jobs that are not held give the digest that they gave before there were holds */
+        digest_add_int(s, hold->actor);
+        digest_add_int(s, hold->since_ms);
+    }
 
     const struct attempt *a = fleet_job_attempt(v, j);
     if (!a)

@@ -13,7 +13,7 @@
 #include "record/job.h"
 #include "record/tables.h"
 
-enum { FLEET_NAME = 64 };
+enum { FLEET_NAME = 64, FLEET_WHY = 256 };
 
 /* Principals, nodes and devices are few and never forgotten: their id is their row; row 0 is
  * unused. */
@@ -106,10 +106,17 @@ struct job {
     uint32_t principal, submitter, team, shape, attempt;
     uint32_t gpu_memory_mib, cpu_milli, memory_mib, time_limit_s, attempts;
     uint32_t pause_ms; /* waits, but is not planned for so long after SINCE_MS */
+    uint32_t hold;     /* row of its hold; 0: it is not held */
     uint16_t gpus, retries, retries_left, flags;
     uint8_t state, unused[3];
 };
 _Static_assert(sizeof(struct job) <= 128, "a queued job is at most 128 bytes hot");
+
+/* A waiting job that keeps its place and is passed over until somebody releases it. */
+struct hold {
+    int64_t job, actor, since_ms;
+    char why[FLEET_WHY]; /* "" is none given */
+};
 
 struct attempt {
     int64_t job, n, node;
@@ -134,7 +141,7 @@ struct shape {
     uint16_t gpus, flags;
     uint8_t awake; /* something changed that may let it start */
     uint8_t unused[3];
-    uint32_t ready; /* waiting jobs */
+    uint32_t ready; /* waiting jobs that are not held */
     uint32_t
         reserved_node; /* blocked: where it will start, so that later jobs leave room; 0: none */
 };
@@ -151,11 +158,13 @@ struct policy {
 
 /* Everything a reader needs. Small: copied as a whole into each snapshot. */
 struct fleet_view {
-    struct table_view principals, nodes, devices, jobs, attempts, parts, shapes, labels, tree_nodes;
-    struct tree by_id;      /* (0, job id) -> job row: every open job */
-    struct tree by_owner;   /* (principal, job id) */
-    struct tree waiting;    /* (0, place): the queue */
-    struct tree by_shape;   /* (shape, place): waiting jobs of a shape, those that pause aside */
+    struct table_view principals, nodes, devices, jobs, holds, attempts, parts, shapes, labels,
+        tree_nodes;
+    struct tree by_id;    /* (0, job id) -> job row: every open job */
+    struct tree by_owner; /* (principal, job id) */
+    struct tree waiting;  /* (0, place): the queue */
+    struct tree
+        by_shape; /* (shape, place): waiting jobs of a shape that neither pause nor are held */
     struct tree paused;     /* (when it is due, place): waiting jobs that are not planned yet */
     struct tree running;    /* (0, job id): scheduled and running */
     struct tree shape_keys; /* hash of a shape's needs -> shape */
@@ -173,7 +182,8 @@ struct fleet_view {
 
 struct fleet {
     struct fleet_view view; /* its table views are kept equal to the tables' own */
-    struct table principals, nodes, devices, jobs, attempts, parts, shapes, labels, tree_nodes;
+    struct table principals, nodes, devices, jobs, holds, attempts, parts, shapes, labels,
+        tree_nodes;
     struct pages *pages;
 };
 
@@ -199,6 +209,7 @@ const struct device *fleet_device(const struct fleet_view *v, int64_t id);
 const struct job *fleet_job(const struct fleet_view *v, int64_t id);
 uint32_t fleet_job_row(const struct fleet_view *v, int64_t id); /* NO_ROW */
 const struct attempt *fleet_job_attempt(const struct fleet_view *v, const struct job *j);
+const struct hold *fleet_job_hold(const struct fleet_view *v, const struct job *j);
 const char *fleet_team(const struct fleet_view *v, const struct job *j); /* "" is none */
 
 /* When a waiting job is planned at the earliest; 0: it does not pause. */

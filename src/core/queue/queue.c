@@ -51,33 +51,9 @@ static void join_shape(struct fleet *f, uint32_t row)
     tree_put(&f->view.by_shape, &f->tree_nodes, (struct tree_key){j->shape, j->place}, row);
 }
 
-void queue_enter(struct fleet *f, uint32_t row)
-{
-    const struct job *j = table_row(&f->jobs.view, row);
-    tree_put(&f->view.waiting, &f->tree_nodes, (struct tree_key){0, j->place}, row);
-    if (j->pause_ms)
-        tree_put(&f->view.paused, &f->tree_nodes, due_key(j), row);
-    else
-        join_shape(f, row);
-}
-
-void queue_due(struct fleet *f, uint32_t row)
+static void leave_shape(struct fleet *f, uint32_t row)
 {
     struct job *j = table_edit(&f->jobs, row);
-    tree_remove(&f->view.paused, &f->tree_nodes, due_key(j));
-    j->pause_ms = 0;
-    join_shape(f, row);
-}
-
-void queue_leave(struct fleet *f, uint32_t row)
-{
-    struct job *j = table_edit(&f->jobs, row);
-    tree_remove(&f->view.waiting, &f->tree_nodes, (struct tree_key){0, j->place});
-    if (j->pause_ms) {
-        tree_remove(&f->view.paused, &f->tree_nodes, due_key(j));
-        j->pause_ms = 0;
-        return;
-    }
     tree_remove(&f->view.by_shape, &f->tree_nodes, (struct tree_key){j->shape, j->place});
 
     struct shape *s = table_edit(&f->shapes, j->shape);
@@ -91,6 +67,40 @@ void queue_leave(struct fleet *f, uint32_t row)
     /* What was put aside for it is free for those behind. */
     if (reserved)
         queue_wake_all(f);
+}
+
+void queue_enter(struct fleet *f, uint32_t row)
+{
+    const struct job *j = table_row(&f->jobs.view, row);
+    tree_put(&f->view.waiting, &f->tree_nodes, (struct tree_key){0, j->place}, row);
+    if (j->pause_ms)
+        tree_put(&f->view.paused, &f->tree_nodes, due_key(j), row);
+    else if (!j->hold)
+        join_shape(f, row);
+}
+
+static void end_pause(struct fleet *f, uint32_t row)
+{
+    struct job *j = table_edit(&f->jobs, row);
+    tree_remove(&f->view.paused, &f->tree_nodes, due_key(j));
+    j->pause_ms = 0;
+}
+
+void queue_due(struct fleet *f, uint32_t row)
+{
+    end_pause(f, row);
+    if (!((const struct job *)table_row(&f->jobs.view, row))->hold)
+        join_shape(f, row);
+}
+
+void queue_leave(struct fleet *f, uint32_t row)
+{
+    const struct job *j = table_row(&f->jobs.view, row);
+    tree_remove(&f->view.waiting, &f->tree_nodes, (struct tree_key){0, j->place});
+    if (j->pause_ms)
+        end_pause(f, row);
+    else if (j->shape)
+        leave_shape(f, row);
 }
 
 static void wake(struct fleet *f, uint32_t row)
@@ -110,6 +120,21 @@ int64_t queue_pause_ms(const struct job *j, int64_t first_ms)
     for (int64_t i = 1; i < lost && pause < PAUSE_MOST_MS; i++)
         pause *= 2;
     return pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS;
+}
+
+void queue_hold(struct fleet *f, uint32_t row)
+{
+    if (((const struct job *)table_row(&f->jobs.view, row))->shape)
+        leave_shape(f, row);
+}
+
+void queue_release(struct fleet *f, uint32_t row)
+{
+    if (((const struct job *)table_row(&f->jobs.view, row))->pause_ms)
+        return;
+    join_shape(f, row);
+    /* It may now stand in front of the job that its shape was blocked for. */
+    wake(f, ((const struct job *)table_row(&f->jobs.view, row))->shape);
 }
 
 void queue_wake_all(struct fleet *f)

@@ -20,6 +20,11 @@ void queue_due(struct fleet *f, uint32_t row);
 enum { PAUSE_MOST_MS = 60000 };
 int64_t queue_pause_ms(const struct job *j, int64_t first_ms);
 
+/* The waiting job in this row keeps its place and is passed over from now on, or no longer: its
+ * HOLD is set, or not, before. */
+void queue_hold(struct fleet *f, uint32_t row);
+void queue_release(struct fleet *f, uint32_t row);
+
 /* Something changed that any waiting job may profit from; or only those that this node can serve.
  */
 void queue_wake_all(struct fleet *f);

@@ -165,6 +165,8 @@ static const struct {
     {"DELETE /api/v1/jobs/{id}", "AAo-o"},
     {"POST /api/v1/jobs/{id}/cancel", "AAo-o"},
     {"POST /api/v1/jobs/{id}/retry", "AAo-o"},
+    {"POST /api/v1/jobs/{id}/hold", "AA---"},
+    {"POST /api/v1/jobs/{id}/release", "AA---"},
     {"GET /api/v1/jobs/{id}/logs", "AAo-o"},
     {"GET /api/v1/queue", "AAAAA"},
     {"GET /api/v1/nodes", "AAoA-"},

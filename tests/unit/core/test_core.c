@@ -192,6 +192,103 @@ TEST("a machine without isolation runs the jobs of one person only")
     world_end(&w);
 }
 
+TEST("a held job keeps its place and is passed over until it is released")
+{
+    struct world w;
+    world_begin(&w);
+    int64_t u = add_user(&w, "alice");
+    int64_t a = submit(&w, .user = u), b = submit(&w, .user = u), c = submit(&w, .user = u);
+    CHECK_OK(hold(&w, a, "no data yet"));
+    add_node(&w, "n", 1, 10240);
+    plan(&w);
+    CHECK_INT(state_of(&w, a), JOB_QUEUED);
+    CHECK_INT(state_of(&w, b), JOB_SCHEDULED);
+    CHECK_INT(fleet_position(seen(&w), fleet_job(seen(&w), a)), 1);
+    CHECK_INT(fleet_position(seen(&w), fleet_job(seen(&w), c)), 2);
+
+    CHECK_OK(release(&w, a));
+    CHECK_OK(finish(&w, b, OUTCOME_COMPLETED));
+    plan(&w);
+    CHECK_INT(state_of(&w, a), JOB_SCHEDULED);
+    CHECK_INT(state_of(&w, c), JOB_QUEUED);
+    world_end(&w);
+}
+
+TEST("holding the head gives back what was put aside for it, releasing it takes that again")
+{
+    struct world w;
+    world_begin(&w);
+    int64_t u = add_user(&w, "alice");
+    add_node(&w, "n", 2, 10240);
+    int64_t first = submit(&w, .user = u);
+    plan(&w);
+    int64_t pair = submit(&w, .user = u, .gpus = 2), later = submit(&w, .user = u);
+    int64_t last = submit(&w, .user = u);
+    plan(&w);
+    CHECK_INT(state_of(&w, later), JOB_QUEUED);
+    CHECK_OK(hold(&w, pair, ""));
+    plan(&w);
+    CHECK_INT(state_of(&w, later), JOB_SCHEDULED);
+
+    CHECK_OK(release(&w, pair));
+    plan(&w);
+    CHECK_OK(finish(&w, first, OUTCOME_COMPLETED));
+    plan(&w);
+    CHECK_INT(state_of(&w, last), JOB_QUEUED);
+    CHECK_OK(finish(&w, later, OUTCOME_COMPLETED));
+    plan(&w);
+    CHECK_INT(state_of(&w, pair), JOB_SCHEDULED);
+    world_end(&w);
+}
+
+TEST("only a waiting job can be held, once, and a hold ends with its job")
+{
+    struct world w;
+    world_begin(&w);
+    int64_t u = add_user(&w, "alice");
+    int64_t a = submit(&w, .user = u), b = submit(&w, .user = u);
+    CHECK_FAILS(release(&w, a), ERR_CONFLICT, "not held");
+    CHECK_OK(hold(&w, a, "x"));
+    CHECK_FAILS(hold(&w, a, "y"), ERR_CONFLICT, "held already");
+    CHECK_OK(happen(&w, (struct event){.kind = EVENT_ID_JOB_CANCEL, .subject = a}));
+    CHECK_INT(state_of(&w, a), -1);
+    CHECK_FAILS(release(&w, a), ERR_CONFLICT, "not open");
+    add_node(&w, "n", 1, 10240);
+    plan(&w);
+    CHECK_FAILS(hold(&w, b, "x"), ERR_CONFLICT, "not waiting");
+    world_end(&w);
+}
+
+TEST("a job that pauses and is held waits for both to be over, whichever ends first")
+{
+    for (int released_first = 0; released_first < 2; released_first++) {
+        struct world w;
+        world_begin(&w);
+        int64_t u = add_user(&w, "alice");
+        add_node(&w, "n", 1, 10240);
+        int64_t a = submit(&w, .user = u, .retries = 3);
+        for (int i = 0; i < 2; i++) {
+            plan(&w);
+            CHECK_OK(lose_and_pause(&w, a, 1000));
+        }
+        CHECK(fleet_job(seen(&w), a)->pause_ms != 0);
+        CHECK_OK(hold(&w, a, ""));
+        if (released_first)
+            CHECK_OK(release(&w, a));
+        plan(&w);
+        CHECK_INT(state_of(&w, a), JOB_QUEUED);
+        w.now_ms += 60000;
+        wake_due(&w);
+        plan(&w);
+        CHECK_INT(state_of(&w, a), released_first ? JOB_SCHEDULED : JOB_QUEUED);
+        if (!released_first)
+            CHECK_OK(release(&w, a));
+        plan(&w);
+        CHECK_INT(state_of(&w, a), JOB_SCHEDULED);
+        world_end(&w);
+    }
+}
+
 /* ---- properties over long random histories ---- */
 
 static void check_buckets(struct world *w)
@@ -241,11 +338,27 @@ static int64_t any_running(struct world *w, bool started)
     return n ? found[rand() % n] : 0;
 }
 
+static void hold_or_release_any(struct world *w)
+{
+    struct tree_walk k;
+    const struct fleet_view *v = seen(w);
+    if (!v->waiting.count)
+        return;
+    bool more = tree_first(&k, &v->waiting, &v->tree_nodes, (struct tree_key){0, 0});
+    for (uint32_t skip = (uint32_t)rand() % v->waiting.count; more && skip; skip--)
+        more = tree_next(&k);
+    const struct job *j = fleet_job_at(v, k.value);
+    CHECK_OK(j->hold ? release(w, j->id) : hold(w, j->id, "random"));
+}
+
 static void random_step(struct world *w)
 {
     int64_t job;
     w->now_ms += rand() % 20000;
-    switch (rand() % 10) {
+    switch (rand() % 11) {
+    case 10:
+        hold_or_release_any(w);
+        break;
     case 0:
     case 1:
     case 2:

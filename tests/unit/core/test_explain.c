@@ -236,6 +236,24 @@ TEST("a job that nothing stands in the way of is told that it starts")
     core_done(&core);
 }
 
+TEST("a held job says who holds it, since when and why")
+{
+    begin();
+    add_node(1, "a", ISOLATION_USER);
+    add_device(1, 1, 0, 10240);
+    submit(1, 2, 1, 0);
+    struct event ev = an_event(EVENT_ID_JOB_HELD, 1);
+    ev.actor = 3;
+    ev.time_ms = 1700000000000;
+    event_set_text(ev.JOB_HELD.why, "no data yet");
+    apply(ev);
+    check_why(1, false, "held", "held by bob since 2023-11-14T22:13:20.000Z: no data yet");
+    check_why(1, true, "held", "held by an operator since 2023-11-14T22:13:20.000Z: no data yet");
+    int64_t held[1];
+    CHECK_INT(explain_held_by(&core.fleet->view, fleet_job(&core.fleet->view, 1), held, 1), 0);
+    core_done(&core);
+}
+
 TEST("a small job behind one that waits for a whole node is told about the one in front")
 {
     begin();

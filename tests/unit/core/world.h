@@ -170,6 +170,18 @@ static inline int lose_and_pause(struct world *w, int64_t job, int64_t first_ms)
     return happen(w, ev);
 }
 
+static inline int hold(struct world *w, int64_t job, const char *why)
+{
+    struct event ev = {.kind = EVENT_ID_JOB_HELD, .subject = job, .actor = 1};
+    event_set_text(ev.JOB_HELD.why, why);
+    return happen(w, ev);
+}
+
+static inline int release(struct world *w, int64_t job)
+{
+    return happen(w, (struct event){.kind = EVENT_ID_JOB_RELEASED, .subject = job, .actor = 1});
+}
+
 static inline int lose(struct world *w, int64_t job)
 {
     return lose_and_pause(w, job, 0);
