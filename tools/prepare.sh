@@ -17,7 +17,9 @@ die() {
 missing_packages() {
     local groups=" $* " group name rest wanted=()
     while read -r group name rest; do
-        [[ $groups == *" $group "* ]] && wanted+=("$name")
+        [[ $groups == *" $group "* ]] || continue
+        [[ $rest =~ ^unless\ ([a-z]+) ]] && command -v "${BASH_REMATCH[1]}" >/dev/null && continue
+        wanted+=("$name")
     done <"$top/tools/packages"
     # An installed one shows as "ii NAME"; dpkg-query fails when it does not know some of them.
     local installed

@@ -158,7 +158,7 @@ static int load_templates(struct program *p, struct err *e)
 /* Where the page's files are: what --web says, else beside us; without one there is no page. */
 static char *find_page(const struct reeved_options *o)
 {
-    static const char *const folders[] = {"../share/reeve/web", "../../web"};
+    static const char *const folders[] = {"../share/reeve/web", "../../web/page"};
     if (o->web)
         return *o->web ? mem_strdup(o->web) : NULL;
     for (size_t i = 0; i < COUNT_OF(folders); i++) {

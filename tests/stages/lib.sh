@@ -18,11 +18,11 @@ count() { printf '%s\n' "$*" >>"${STAGE_COUNTS:-/dev/null}"; }
 # made without -Werror, since a compiler unknown to us must not keep anybody from running this.
 build_for() {
     case $1 in
-    gcc) CC=gcc configure build-gcc -Dwerror=true -Dtests=enabled ;;
-    clang) CC=clang-14 configure build-clang -Dwerror=true -Dtests=enabled ;;
-    asan) CC=gcc configure build-asan -Dwerror=true -Dtests=enabled -Db_sanitize=address,undefined -Db_lundef=false ;;
-    tsan) CC=gcc configure build-tsan -Dwerror=true -Dtests=enabled -Db_sanitize=thread -Db_lundef=false ;;
-    fuzz) CC=clang-14 configure build-fuzz -Dfuzz=true -Dtests=disabled -Db_sanitize=address,undefined -Db_lundef=false ;;
+    gcc) CC=gcc configure build-gcc -Dpage=enabled -Dwerror=true -Dtests=enabled ;;
+    clang) CC=clang-14 configure build-clang -Dpage=disabled -Dwerror=true -Dtests=enabled ;;
+    asan) CC=gcc configure build-asan -Dpage=disabled -Dwerror=true -Dtests=enabled -Db_sanitize=address,undefined -Db_lundef=false ;;
+    tsan) CC=gcc configure build-tsan -Dpage=disabled -Dwerror=true -Dtests=enabled -Db_sanitize=thread -Db_lundef=false ;;
+    fuzz) CC=clang-14 configure build-fuzz -Dpage=disabled -Dfuzz=true -Dtests=disabled -Db_sanitize=address,undefined -Db_lundef=false ;;
     *) die "there is no kind of build '$1'" ;;
     esac
     compile "build-$1"

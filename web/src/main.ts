@@ -1,0 +1,9 @@
+import './style/base.css'
+import './style/frame.css'
+import './style/parts.css'
+import './style/pages.css'
+import './theme.ts'
+import { language } from './texts/index.ts'
+import './app.ts'
+
+document.documentElement.lang = language

@@ -1,0 +1,8 @@
+// Which page is drawn by what. A page is an element of its own; the place gives it what stands behind it.
+import { html, type TemplateResult } from 'lit'
+import type { Place } from '../router.ts'
+import './overview.ts'
+
+export const pages: Record<string, (place: Place) => TemplateResult> = {
+  overview: () => html`<reeve-overview></reeve-overview>`,
+}

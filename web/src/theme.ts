@@ -1,0 +1,25 @@
+// Dark or light: as the system says, unless the person chose otherwise.
+export type Theme = 'auto' | 'light' | 'dark'
+
+const KEY = 'reeve.theme'
+
+export function theme(): Theme {
+  const kept = localStorage.getItem(KEY)
+  return kept === 'light' || kept === 'dark' ? kept : 'auto'
+}
+
+export function setTheme(to: Theme) {
+  localStorage.setItem(KEY, to)
+  apply()
+}
+
+function apply() {
+  const chosen = theme()
+  if (chosen === 'auto') delete document.documentElement.dataset['theme']
+  else document.documentElement.dataset['theme'] = chosen
+  // Canvases draw with the colours of the moment.
+  window.dispatchEvent(new Event('reeve-theme'))
+}
+
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', apply)
+apply()
