@@ -235,7 +235,10 @@ static int count_row(void *arg, enum table_id table, const void *record)
 static void *ask_on(void *arg)
 {
     struct asking *a = arg;
-    do { /* at least once, also when the writer is through before this thread begins */
+    bool last;
+    do { /* a last time when the writer is through, which may be before this thread gets a processor
+          */
+        last = atomic_load(&a->stop);
         struct store_query q = {.id = QUERY_LEDGER, .limit = 1000};
         struct store_query job = {.id = QUERY_JOB, .key = 3, .limit = 1};
         struct store_stats st;
@@ -243,7 +246,7 @@ static void *ask_on(void *arg)
             a->p->ops->read(a->r, &job, count_row, &a->rows, NULL) < 0 ||
             a->p->ops->stats(a->p->s, &st, NULL) < 0)
             a->rows = INT64_MIN;
-    } while (!atomic_load(&a->stop));
+    } while (!last);
     return NULL;
 }
 
