@@ -18,6 +18,7 @@ void serve_events(struct call *c);
 void serve_source_submit(struct call *c);
 void serve_job_submit(struct call *c);
 void serve_job_batch(struct call *c);
+void serve_templates(struct call *c);
 void serve_job_cancel(struct call *c);
 void serve_job_retry(struct call *c);
 void serve_job_delete(struct call *c);

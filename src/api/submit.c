@@ -1,10 +1,13 @@
 /* Handing in jobs: one, many, and the source's way. */
+#include "api/auth.h"
 #include "api/door.h"
 #include "api/handlers.h"
 #include "api/job_in.h"
 #include "api/job_json.h"
 #include "api/job_show.h"
 #include "base/mem.h"
+#include "core/explain/explain.h"
+#include "core/plan.h"
 
 enum { BATCH_MOST = 1000 };
 
@@ -108,19 +111,75 @@ static void answer_job(struct call *c, struct command *command)
     call_read(c, show_repeated, NULL);
 }
 
+/* ---- the same with ?dry_run: what would become of it ---- */
+
+struct dry_run {
+    struct shape shape;
+    int64_t position, queue_length;
+};
+
+/* On a worker: a plan over the whole queue may take a while. */
+static int show_dry_run(struct call *c, struct store_reader *r, struct err *e)
+{
+    (void)r, (void)e;
+    const struct dry_run *d = c->own;
+    bool mask =
+        c->api->config.mask_users && caller_scope(&c->caller, PERMISSION_JOBS_READ) != SCOPE_ALL;
+    auto_text struct text reason = {0};
+    const struct engine_view *v = engine_view_get(c->api->engine);
+    bool starts = plan_starts_behind(&v->fleet, &d->shape);
+    if (!starts && strcmp(explain_shape(&v->fleet, &d->shape, mask, &reason), "next") == 0) {
+        text_clear(&reason);
+        text_add(&reason, "jobs further in front are given what is free");
+    }
+    engine_view_release(c->api->engine, v);
+    struct json_out o = call_out(c);
+    jo_object(&o, NULL);
+    jo_bool(&o, "valid", true);
+    jo_int(&o, "position", d->position);
+    jo_int(&o, "queue_length", d->queue_length);
+    jo_bool(&o, "starts_now", starts);
+    jo_text(&o, "reason", starts ? NULL : text_get(&reason));
+    jo_end(&o);
+    return 0;
+}
+
+static void answer_dry_run(struct call *c, struct command *command)
+{
+    const struct submission *s = &command->jobs[0];
+    struct dry_run *d = mem_new(struct dry_run);
+    d->position = s->ret_position;
+    d->queue_length = command->ret_queue_length;
+    d->shape = (struct shape){
+        .principal = (uint32_t)(command->on_behalf ? command->on_behalf : command->actor),
+        .gpu_memory_mib = (uint32_t)s->gpu_memory_mib,
+        .cpu_milli = (uint32_t)s->cpu_milli,
+        .memory_mib = (uint32_t)s->memory_mib,
+        .gpus = (uint16_t)s->gpus,
+        .flags = (uint16_t)(s->flags & JOB_MEMORY_DEFAULT),
+    };
+    c->own = d;
+    c->own_free = free;
+    call_read(c, show_dry_run, NULL);
+}
+
 void serve_job_submit(struct call *c)
 {
     auto_json json_t *object = NULL;
     struct err e = {0};
     struct command *command = new_submission(c, 1);
     int64_t principal;
-    if (call_json(c, &object, &e) < 0 ||
+    if (call_query_bool(c, "dry_run", &command->dry_run, &e) < 0 || call_json(c, &object, &e) < 0 ||
         read_one(c, object, &command->jobs[0], &principal, &e) < 0) {
         command_free(command);
         call_fail(c, &e);
         return;
     }
-    submit(c, command, principal, answer_job);
+    if (command->dry_run) { /* nothing is done that could be repeated */
+        free(command->idempotency_key);
+        command->idempotency_key = NULL;
+    }
+    submit(c, command, principal, command->dry_run ? answer_dry_run : answer_job);
 }
 
 /* ---- POST /api/v1/jobs:batch ---- */
@@ -199,6 +258,19 @@ void serve_job_batch(struct call *c)
         return;
     }
     submit(c, command, principal, answer_batch);
+}
+
+/* ---- templates ---- */
+
+void serve_templates(struct call *c)
+{
+    struct json_out o = call_out(c);
+    jo_object(&o, NULL);
+    jo_list(&o, "items");
+    template_write_all(c->api->config.templates, &o);
+    jo_end(&o);
+    jo_end(&o);
+    call_answer(c);
 }
 
 /* ---- POST /submit ---- */

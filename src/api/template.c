@@ -10,19 +10,33 @@
 enum { TEMPLATE_BYTES_MOST = 65536 };
 
 struct template_set {
-    json_t *by_name;
+    json_t *by_name; /* jobs */
+    json_t *notes;   /* by name: description and parameters */
     char *examples;
 };
 
-static const char built_in[] = "command: ['{examples}/proto-gcn/proto-gcn', --config, "
-                               "'{config_file}', --work-dir, '{work_dir}']\n"
-                               "name: proto-gcn\n";
+static const char built_in[] =
+    "description: train the example, a graph network that tells actions from skeletons\n"
+    "parameters:\n"
+    "  config_file:\n"
+    "    description: settings of the training, a YAML file on the node\n"
+    "    example: '{examples}/proto-gcn/configs/ntu60_joint.yaml'\n"
+    "  work_dir:\n"
+    "    description: folder on the node where the training runs\n"
+    "    example: /tmp\n"
+    "command: ['{examples}/proto-gcn/proto-gcn', --config, '{config_file}', --work-dir, "
+    "'{work_dir}']\n"
+    "name: proto-gcn\n";
+
+/* What users fill in; the user's name and the place of the examples come by themselves. */
+static const char *const parameters[] = {"config_file", "work_dir"};
 
 void template_set_free(struct template_set *t)
 {
     if (!t)
         return;
     json_decref(t->by_name);
+    json_decref(t->notes);
     free(t->examples);
     free(t);
 }
@@ -90,6 +104,52 @@ int template_fill(const struct template_set *t, const char *name,
     return 0;
 }
 
+struct note_in {
+    const char *description, *example;
+};
+
+#define AT(member) offsetof(struct note_in, member)
+static const struct json_field note_fields[] = {
+    {"description", JSON_FIELD_TEXT, AT(description), .least = 1, .most = 1024},
+    {"example", JSON_FIELD_TEXT, AT(example), .least = 1, .most = 1024},
+};
+#undef AT
+
+static bool is_parameter(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(parameters); i++)
+        if (strcmp(parameters[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Moves what is for people out of JOB. */
+static int take_notes(struct template_set *t, const char *name, json_t *job, struct err *e)
+{
+    json_t *notes = json_object();
+    json_object_set_new(t->notes, name, notes);
+    for (size_t i = 0; i < 2; i++) {
+        const char *key = i ? "parameters" : "description";
+        json_t *value = json_object_get(job, key);
+        if (value && (i ? !json_is_object(value) : !json_is_string(value)))
+            return err_set(e, ERR_INVALID, "field '%s' must be %s", key, i ? "a map" : "text");
+        if (value)
+            json_object_set(notes, key, value);
+        json_object_del(job, key);
+    }
+    const char *parameter;
+    json_t *note;
+    json_object_foreach(json_object_get(notes, "parameters"), parameter, note)
+    {
+        struct note_in in = {0};
+        if (!is_parameter(parameter))
+            return err_set(e, ERR_INVALID, "parameter '%.64s' is not known", parameter);
+        if (json_read_fields(note, note_fields, COUNT_OF(note_fields), true, &in, e) < 0)
+            return err_wrap(e, "parameter '%s'", parameter);
+    }
+    return 0;
+}
+
 static int add(struct template_set *t, const char *name, const char *yaml, size_t len,
                struct err *e)
 {
@@ -97,7 +157,7 @@ static int add(struct template_set *t, const char *name, const char *yaml, size_
     struct submission submission = {0};
     const char *user = NULL;
     const struct template_values example = {"config.yaml", "/tmp", "somebody"};
-    if (yaml_parse(yaml, len, &value, e) < 0)
+    if (yaml_parse(yaml, len, &value, e) < 0 || take_notes(t, name, value, e) < 0)
         return -1;
     json_object_set(t->by_name, name, value);
     if (template_fill(t, name, &example, &job, e) < 0 ||
@@ -136,6 +196,7 @@ int template_set_load(const char *folder, const char *examples, struct template_
 {
     struct template_set *t = mem_new(struct template_set);
     t->by_name = json_object();
+    t->notes = json_object();
     t->examples = mem_strdup(examples);
     if (add(t, TEMPLATE_SOURCE, built_in, strlen(built_in), e) < 0 ||
         (folder && add_folder(t, folder, e) < 0)) {
@@ -144,4 +205,69 @@ int template_set_load(const char *folder, const char *examples, struct template_
     }
     *ret = t;
     return 0;
+}
+
+/* ---- shown ---- */
+
+static void write_note(struct json_out *o, const struct template_set *t, const json_t *note,
+                       const char *key)
+{
+    static const struct template_values braces = {"{config_file}", "{work_dir}", "{user}"};
+    const char *text = json_string_value(json_object_get(note, key));
+    auto_text struct text filled_in = {0};
+    if (text)
+        fill_text(text, t, &braces, &filled_in);
+    jo_text(o, key, text ? text_get(&filled_in) : NULL);
+}
+
+static void hide_secrets(json_t *job)
+{
+    const char *name;
+    json_t *value;
+    json_t *env = json_object_get(job, "env");
+    json_object_foreach(env, name, value)
+    {
+        if (job_env_is_secret(name))
+            json_string_set(value, "***");
+    }
+}
+
+static void write_raw(struct json_out *o, const char *key, const json_t *value)
+{
+    auto_free char *text = json_write(value);
+    jo_raw(o, key, text, strlen(text));
+}
+
+void template_write_all(const struct template_set *t, struct json_out *o)
+{
+    static const struct template_values braces = {"{config_file}", "{work_dir}", "{user}"};
+    const char *name;
+    json_t *notes;
+    json_object_foreach(t->notes, name, notes)
+    {
+        auto_json json_t *job = NULL;
+        if (template_fill(t, name, &braces, &job, NULL) < 0)
+            continue;
+        hide_secrets(job);
+        const json_t *gpus = json_object_get(job, "gpus");
+        jo_object(o, NULL);
+        jo_text(o, "name", name);
+        write_note(o, t, notes, "description");
+        jo_list(o, "parameters");
+        for (size_t i = 0; i < COUNT_OF(parameters); i++) {
+            const json_t *note =
+                json_object_get(json_object_get(notes, "parameters"), parameters[i]);
+            jo_object(o, NULL);
+            jo_text(o, "name", parameters[i]);
+            jo_bool(o, "required", true);
+            write_note(o, t, note, "description");
+            write_note(o, t, note, "example");
+            jo_end(o);
+        }
+        jo_end(o);
+        write_raw(o, "command", json_object_get(job, "command"));
+        jo_int(o, "gpus", gpus ? json_integer_value(gpus) : 1);
+        write_raw(o, "job", job);
+        jo_end(o);
+    }
 }

@@ -1,11 +1,17 @@
 /*
  * Jobs that administrators prepared and users only fill in: a YAML file a template, written like a
- * job, with {config_file}, {work_dir}, {user} and {examples} in its texts.
+ * job, with {config_file}, {work_dir}, {user} and {examples} in its texts. Besides the job's fields
+ * it may have a "description", and "parameters" that say what config_file and work_dir are to be:
+ *
+ *     description: train the large model
+ *     parameters:
+ *       config_file: {description: one of configs/, example: configs/big.yaml}
  */
 #ifndef API_TEMPLATE_H
 #define API_TEMPLATE_H
 
 #include "base/json.h"
+#include "base/json_out.h"
 
 struct template_set;
 
@@ -17,6 +23,10 @@ struct template_set;
 int template_set_load(const char *folder, const char *examples, struct template_set **ret,
                       struct err *e);
 void template_set_free(struct template_set *t);
+
+/* All of them, for people and forms, as the items of a list: what is to be filled in stands in
+ * braces. Any thread. */
+void template_write_all(const struct template_set *t, struct json_out *o);
 
 struct template_values {
     const char *config_file, *work_dir, *user;

@@ -151,6 +151,23 @@ void plan_make(const struct fleet_view *v, int64_t now_ms, struct plan *ret)
     place_plan_done(&places);
 }
 
+bool plan_starts_behind(const struct fleet_view *v, const struct shape *s)
+{
+    struct place_plan places;
+    struct place_choice choice;
+    struct contest contest = {0};
+    struct plan others = {0};
+    place_plan_init(&places, v);
+    gather(&contest, v);
+    while (contest.count)
+        decide(&others, &places, &contest);
+    bool starts = place_find(&places, s, &choice) == PLACE_FITS;
+    plan_done(&others);
+    free(contest.heap);
+    place_plan_done(&places);
+    return starts;
+}
+
 void plan_done(struct plan *p)
 {
     free(p->decisions);

@@ -38,6 +38,10 @@ struct plan {
 void plan_make(const struct fleet_view *v, int64_t now_ms, struct plan *ret);
 void plan_done(struct plan *p);
 
+/* Whether a job with the needs of S, behind all that wait now, would start with the next plan. S
+ * need not be of the view. */
+bool plan_starts_behind(const struct fleet_view *v, const struct shape *s);
+
 /* Is there a shape that something changed for? Else a plan would find nothing. */
 bool plan_is_due(const struct fleet_view *v);
 

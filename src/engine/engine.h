@@ -147,6 +147,7 @@ struct command {
 
     struct submission *jobs; /* SUBMIT: owned, all or nothing */
     size_t job_count;
+    bool dry_run;          /* SUBMIT: is checked, gets its places, changes nothing */
     int64_t id;            /* CANCEL..RELEASE: job; TOKEN_REVOKE: token; NODE_*: node */
     char why[EVENT_TEXT];  /* CANCEL, HOLD, NODE_LOST: reason or proof */
     char name[FLEET_NAME]; /* PRINCIPAL_ADD; TOKEN_CREATE, SESSION_BEGIN: its label; ENROL*: node */

@@ -94,7 +94,10 @@ int command_submit(struct engine *g, struct command *c, struct err *e)
         if (check_submission(&c->jobs[i], i, e) < 0)
             return -1;
     for (size_t i = 0; i < c->job_count; i++)
-        submit_one(g, c, owner, &c->jobs[i]);
+        if (c->dry_run)
+            c->jobs[i].ret_position = fleet_queue_length(&g->core.fleet->view) + 1 + (int64_t)i;
+        else
+            submit_one(g, c, owner, &c->jobs[i]);
     c->ret_id = c->job_count ? c->jobs[0].ret_id : 0;
     c->ret_queue_length = fleet_queue_length(&g->core.fleet->view);
     return 0;

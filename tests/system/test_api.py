@@ -4,9 +4,11 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 import requests
+
 from plant import Plant, until
 
 pytestmark = pytest.mark.short
@@ -620,3 +622,39 @@ def test_it_ends_orderly_and_a_second_one_is_refused(build):
         assert until(lambda: p.job(job))["state"] == "Queued"
     finally:
         p.stop()
+
+
+# before handing in
+
+
+def test_a_dry_run_refuses_what_the_real_one_would_and_changes_nothing(plant, tokens):
+    before = plant.ask("GET", "/api/v1/status").json()["ledger_seq"]
+    queue = plant.ask("GET", "/api/v1/queue?limit=1").json()["queue_length"]
+    told = plant.ask("POST", "/api/v1/jobs?dry_run=true", {"command": ["true"]})
+    assert told.status_code == 200 and "Location" not in told.headers
+    told = told.json()
+    assert told["valid"] is True and told["position"] == queue + 1 and told["queue_length"] == queue
+    assert told["starts_now"] is False and told["reason"].startswith("needs 1 GPU")
+    for body in [{}, {"command": []}, {"command": ["x"], "gpus": 65}, {"command": ["x"], "image": "y"}, {"cmd": 1},
+                 {"command": ["x"], "user": "nobody"}, {"command": ["x"], "memory": "0"}]:  # fmt: skip
+        dry = plant.ask("POST", "/api/v1/jobs?dry_run=true", body)
+        real = plant.ask("POST", "/api/v1/jobs", body)
+        assert dry.status_code == real.status_code >= 400 and dry.json() == real.json()
+    problem(plant.ask("POST", "/api/v1/jobs?dry_run=maybe", {"command": ["x"]}), 400, field="dry_run")
+    problem(plant.ask("POST", "/api/v1/jobs?dry_run", {"command": ["x"]}, token=tokens["viewer1"]), 403)
+    problem(plant.ask("POST", "/api/v1/jobs?dry_run", {"command": ["x"], "user": "other"}, token=tokens["user1"]), 403)
+    key = {"Idempotency-Key": "dry"}
+    assert plant.ask("POST", "/api/v1/jobs?dry_run", {"command": ["x"]}, headers=key).status_code == 200
+    assert plant.ask("GET", "/api/v1/status").json()["ledger_seq"] == before
+    assert plant.ask("POST", "/api/v1/jobs", {"command": ["x"]}, headers=key).status_code == 201
+
+
+def test_templates_are_listed_with_what_is_to_be_filled_in(plant, tokens):
+    (ours,) = plant.ask("GET", "/api/v1/templates", token=tokens["user1"]).json()["items"]
+    assert ours["name"] == "proto-gcn" and ours["gpus"] == 1 and ours["description"]
+    assert [p["name"] for p in ours["parameters"]] == ["config_file", "work_dir"]
+    assert ours["command"][0].endswith("/proto-gcn") and "{config_file}" in ours["command"]
+    config = ours["parameters"][0]["example"]
+    assert Path(config).is_file()
+    filled = json.loads(json.dumps(ours["job"]).replace("{config_file}", config).replace("{work_dir}", "/tmp"))
+    assert plant.ask("POST", "/api/v1/jobs?dry_run=true", filled, token=tokens["user1"]).status_code == 200

@@ -258,6 +258,20 @@ static const char *say_held(const struct fleet_view *v, const struct hold *h, bo
     return "held";
 }
 
+const char *explain_shape(const struct fleet_view *v, const struct shape *s, bool mask_users,
+                          struct text *out)
+{
+    struct place_plan p;
+    struct nearest near;
+    place_plan_init(&p, v);
+    look(&p, s, &near);
+    say_needs(s, out);
+    const char *code = near.node ? say_waits_for(&p, s, &near, mask_users, out)
+                                 : say_impossible(&p, s, &near, mask_users, out);
+    place_plan_done(&p);
+    return code;
+}
+
 const char *explain_wait(const struct fleet_view *v, const struct job *j, bool mask_users,
                          struct text *out)
 {
@@ -271,16 +285,7 @@ const char *explain_wait(const struct fleet_view *v, const struct job *j, bool m
                   clock_format(job_due_ms(j), when));
         return "paused";
     }
-    const struct shape *s = fleet_shape_at(v, j->shape);
-    struct place_plan p;
-    struct nearest near;
-    place_plan_init(&p, v);
-    look(&p, s, &near);
-    say_needs(s, out);
-    const char *code = near.node ? say_waits_for(&p, s, &near, mask_users, out)
-                                 : say_impossible(&p, s, &near, mask_users, out);
-    place_plan_done(&p);
-    return code;
+    return explain_shape(v, fleet_shape_at(v, j->shape), mask_users, out);
 }
 
 size_t explain_held_by(const struct fleet_view *v, const struct job *j, int64_t *ret, size_t most)

@@ -11,6 +11,10 @@
 const char *explain_wait(const struct fleet_view *v, const struct job *j, bool mask_users,
                          struct text *out);
 
+/* The same for needs that no job has yet. S need not be of the view. */
+const char *explain_shape(const struct fleet_view *v, const struct shape *s, bool mask_users,
+                          struct text *out);
+
 /* The devices of the node that is nearest to serving J and that other attempts hold: their ids into
  * RET, at most MOST. 0 when it does not wait for a device. The answer is the same for all jobs of a
  * shape. */

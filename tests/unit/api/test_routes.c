@@ -169,6 +169,7 @@ static const struct {
     {"POST /api/v1/jobs/{id}/release", "AA---"},
     {"GET /api/v1/jobs/{id}/logs", "AAo-o"},
     {"GET /api/v1/queue", "AAAAA"},
+    {"GET /api/v1/templates", "AAo-A"},
     {"GET /api/v1/nodes", "AAoA-"},
     {"GET /api/v1/nodes/{name}", "AAoA-"},
     {"DELETE /api/v1/nodes/{name}", "A----"},

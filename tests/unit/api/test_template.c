@@ -50,6 +50,55 @@ TEST("a file replaces it; other braces stay, and what is filled in is one argume
     drop(folder);
 }
 
+TEST("templates are shown with what is to be filled in, without their secrets")
+{
+    struct template_set *t;
+    auto_text struct text out = {0};
+    struct json_out o = {.text = &out};
+    char *folder = folder_with(
+        "big.yaml", "description: the large one\nparameters:\n  config_file: {description: a file, "
+                    "example: '{examples}/a.yaml'}\ncommand: [run, '{config_file}']\ngpus: 4\n"
+                    "env: {API_KEY: hush, LR: '1'}\n");
+    CHECK_OK(template_set_load(folder, "/ex", &t, &test_err));
+    jo_list(&o, NULL);
+    template_write_all(t, &o);
+    jo_end(&o);
+    auto_json json_t *list = NULL;
+    CHECK_OK(json_parse(text_get(&out), out.len, &list, &test_err));
+    CHECK_INT(json_array_size(list), 2);
+    const json_t *ours = json_array_get(list, 0), *big = json_array_get(list, 1);
+    CHECK_TEXT(json_string_value(json_object_get(ours, "name")), "proto-gcn");
+    CHECK(strstr(text_get(&out), "/ex/proto-gcn/configs/ntu60_joint.yaml"));
+    CHECK_INT(json_integer_value(json_object_get(ours, "gpus")), 1);
+    CHECK_TEXT(json_string_value(json_object_get(big, "description")), "the large one");
+    CHECK_INT(json_integer_value(json_object_get(big, "gpus")), 4);
+    CHECK(strstr(text_get(&out), "[\"run\",\"{config_file}\"]"));
+    CHECK(strstr(text_get(&out), "\"/ex/a.yaml\""));
+    CHECK(!strstr(text_get(&out), "hush"));
+    template_set_free(t);
+    drop(folder);
+}
+
+TEST("what a template says of itself is checked, too")
+{
+    static const struct {
+        const char *yaml, *words;
+    } bad[] = {
+        {"command: [x]\ndescription: [y]\n", "description"},
+        {"command: [x]\nparameters: y\n", "parameters"},
+        {"command: [x]\nparameters: {user: {}}\n", "parameter 'user'"},
+        {"command: [x]\nparameters: {work_dir: {hint: y}}\n", "hint"},
+        {"command: [x]\nparameters: {work_dir: y}\n", "work_dir"},
+        {"- x\n", "bad.yaml"},
+    };
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        struct template_set *t;
+        char *folder = folder_with("bad.yaml", bad[i].yaml);
+        CHECK_FAILS(template_set_load(folder, "/ex", &t, &test_err), ERR_INVALID, bad[i].words);
+        drop(folder);
+    }
+}
+
 TEST("a template with a mistake is refused at the start, with its file")
 {
     struct template_set *t;

@@ -425,6 +425,46 @@ TEST("every device's time adds up, and nothing is given out twice, whatever happ
     }
 }
 
+/* Hands in a job of random needs. True: it was said that it would start. */
+static bool ask_and_submit(struct world *w, int64_t *ret_job)
+{
+    struct wish k = {.user = 1 + rand() % 2,
+                     .gpus = 1 + rand() % 3,
+                     .gpu_memory_mib = rand() % 3 * 9000,
+                     .cpu_milli = rand() % 3 * 4000};
+    struct shape s = {.principal = (uint32_t)k.user,
+                      .gpus = (uint16_t)k.gpus,
+                      .gpu_memory_mib = (uint32_t)k.gpu_memory_mib,
+                      .cpu_milli = (uint32_t)k.cpu_milli,
+                      .memory_mib = JOB_DEFAULT_MEMORY_MIB,
+                      .flags = JOB_MEMORY_DEFAULT};
+    bool starts = plan_starts_behind(seen(w), &s);
+    *ret_job = submit_(w, k);
+    return starts;
+}
+
+TEST("what would start if it were handed in does start, and what would wait waits")
+{
+    int started = 0, waited = 0;
+    for (unsigned seed = 1; seed <= 20; seed++) {
+        struct world w;
+        random_world(&w, seed, 20);
+        for (int i = 0; i < 50; i++) {
+            int64_t job;
+            bool starts = ask_and_submit(&w, &job);
+            plan(&w);
+            CHECK_INT(state_of(&w, job) != JOB_QUEUED, starts);
+            starts ? started++ : waited++;
+            if (!starts) /* or the queue only grows */
+                CHECK_OK(happen(
+                    &w, (struct event){.kind = EVENT_ID_JOB_CANCEL, .subject = job, .actor = 1}));
+            random_step(&w);
+        }
+        world_end(&w);
+    }
+    CHECK(started > 50 && waited > 50);
+}
+
 TEST("the same ledger gives the same decisions and the same fleet")
 {
     struct world w;
