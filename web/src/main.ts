@@ -1,6 +1,7 @@
 import './style/base.css'
 import './style/frame.css'
 import './style/parts.css'
+import './style/charts.css'
 import './style/pages.css'
 import './theme.ts'
 import { language } from './texts/index.ts'
