@@ -7,6 +7,7 @@ import time
 
 import pytest
 import requests
+
 from fake_agent import FakeAgent, hang_up
 from plant import Plant, until
 
@@ -84,6 +85,13 @@ def run_one(plant, agent, token=None, outcome="completed", text="hello\n"):
     agent.say(line, "ended", outcome=outcome, exit_code=0, run_ms=1500, energy_mj=2000, energy_measured=True)
     assert agent.next_line()["type"] == "forget"
     return job
+
+
+def next_of(agent, kind):
+    while True:
+        line = agent.next_line()
+        if line["type"] == kind:
+            return line
 
 
 # live events
@@ -397,3 +405,60 @@ def test_a_silent_node_may_be_declared_lost_and_retired(plant):
     a.close()
     answer = plant.ask("POST", "/api/v1/nodes/none-such/lost")
     assert answer.status_code == 404
+
+
+# what happened to a job
+
+
+def history(plant, job, token=None):
+    answer = plant.ask("GET", f"/api/v1/jobs/{job}/history", token=token)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["cut"] is False
+    return answer.json()["items"]
+
+
+def test_the_history_of_a_job_tells_each_state_and_the_last_one_is_the_jobs(plant, agent):
+    job = run_one(plant, agent, plant.token["alice"])
+    items = history(plant, job, plant.token["alice"])
+    assert [(i["event"], i["state"]) for i in items] == [
+        ("job.submitted", "Queued"),
+        ("attempt.decided", "Scheduled"),
+        ("attempt.started", "Running"),
+        ("attempt.ended", "Completed"),
+    ]
+    assert items[0]["actor"] == "alice" and items[3]["actor"] is None
+    assert items[1]["node"] == "fake-a" and items[1]["devices"][0]["node"] == "fake-a"
+    assert items[3]["exit_code"] == 0 and items[3]["energy_joules"] == 2.0 and items[3]["outcome"] == "completed"
+    assert sorted(i["seq"] for i in items) == [i["seq"] for i in items]
+    assert plant.ask("POST", f"/api/v1/jobs/{job}/retry").status_code == 202
+    line = agent.next_line()
+    agent.say(line, "lost", why="the power went")
+    again = next_of(agent, "start")
+    assert again["n"] == 3
+    plant.ask("POST", f"/api/v1/jobs/{job}/cancel")
+    next_of(agent, "cancel")
+    agent.say(again, "ended", outcome="cancelled", exit_code=0, run_ms=1, energy_mj=0, energy_measured=True)
+    next_of(agent, "forget")
+    assert plant.job(job)["state"] == "Cancelled"
+    more = history(plant, job)[4:]
+    assert [(i["event"], i["state"], i.get("attempt")) for i in more] == [
+        ("job.retried", "Queued", None),
+        ("attempt.decided", "Scheduled", 2),
+        ("attempt.lost", "Queued", 2),
+        ("attempt.decided", "Scheduled", 3),
+        ("job.cancel", "Scheduled", None),
+        ("attempt.ended", "Cancelled", 3),
+    ]
+    assert more[2]["reason"] == "the power went" and more[4]["actor"] == "admin"
+
+
+def test_others_see_of_a_history_states_and_times_only(plant, agent):
+    job = run_one(plant, agent, plant.token["alice"])
+    seen = history(plant, job, plant.token["bob"])
+    assert len(seen) == 4 and all(set(i) == {"seq", "time", "event", "state"} for i in seen)
+    first = plant.ask("GET", f"/api/v1/jobs/{job}/history")
+    same = plant.ask("GET", f"/api/v1/jobs/{job}/history", headers={"If-None-Match": first.headers["ETag"]})
+    assert same.status_code == 304
+    assert plant.ask("GET", "/api/v1/jobs/999999/history").status_code == 404
+    plant.ask("DELETE", f"/api/v1/jobs/{job}")
+    assert plant.ask("GET", f"/api/v1/jobs/{job}/history").status_code == 404
