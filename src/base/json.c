@@ -31,6 +31,9 @@ int json_parse(const char *p, size_t len, json_t **ret, struct err *e)
 {
     if (!text_is_utf8(p, len))
         return err_set(e, ERR_INVALID, "the JSON is not UTF-8");
+    /* Behind a number jansson passes over one as if it were not there. */
+    if (memchr(p, '\0', len))
+        return err_set(e, ERR_INVALID, "the JSON holds a NUL byte");
     if (is_too_deep(p, len))
         return err_set(e, ERR_INVALID, "the JSON is nested more than %d deep", JSON_MAX_DEPTH);
 

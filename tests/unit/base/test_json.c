@@ -75,3 +75,10 @@ TEST("JSON that is too deep, doubled or not UTF-8 is refused")
     CHECK_FAILS(parse("{\"name\":\"a\\u0000b\"}", &t), ERR_INVALID, "\\u0000");
     CHECK_FAILS(parse("{\"name\":", &t), ERR_INVALID, "line 1");
 }
+
+TEST("a NUL byte is refused wherever it stands")
+{
+    json_t *value = NULL;
+    CHECK_FAILS(json_parse("8\0", 2, &value, &test_err), ERR_INVALID, "NUL byte");
+    CHECK_FAILS(json_parse("[1\0,2]", 6, &value, &test_err), ERR_INVALID, "NUL byte");
+}
