@@ -75,7 +75,8 @@ static int find_job(struct core *c, const struct event *ev, uint32_t *ret_row, s
 }
 
 /* The job ends: counted, written to history, forgotten here. */
-static void end_job(struct core *c, uint32_t row, enum job_state state, const struct event *ev)
+static void end_job(struct core *c, uint32_t row, enum job_state state,
+                    const struct last_place *place, const struct event *ev)
 {
     struct fleet_view *v = &c->fleet->view;
     struct job last = *(const struct job *)table_row(&c->fleet->jobs.view, row);
@@ -87,7 +88,7 @@ static void end_job(struct core *c, uint32_t row, enum job_state state, const st
                                             : &v->cancelled;
     ++*count;
     put_meta(c, job_state_name(state), *count, NULL);
-    put_job_over(c, &last, ev);
+    put_job_over(c, &last, place, ev);
     if (last.hold)
         drop_hold(c, row);
     job_remove(c, row);
@@ -138,7 +139,7 @@ int apply_job_cancel(struct core *c, const struct event *ev, struct err *e)
     struct job *j = table_edit(&c->fleet->jobs, row);
     j->flags |= JOB_CANCEL_ASKED;
     if (j->state == JOB_QUEUED) {
-        end_job(c, row, JOB_CANCELLED, ev);
+        end_job(c, row, JOB_CANCELLED, NULL, ev);
         return 0;
     }
     struct attempt *a = table_edit(&c->fleet->attempts, j->attempt);
@@ -380,6 +381,14 @@ static struct over over_of(const struct event *ev)
     return (struct over){.n = ev->ATTEMPT_REFUSED.n, .outcome = OUTCOME_REFUSED};
 }
 
+static struct last_place place_of(struct core *c, const struct attempt *a)
+{
+    struct last_place place = {.node = a->node, .scheduled_ms = a->decided_ms};
+    for (uint32_t p = a->first_part; p != NO_ROW; p = fleet_part_at(core_view(c), p)->next)
+        place.devices[place.device_count++] = fleet_part_at(core_view(c), p)->device;
+    return place;
+}
+
 static void release_devices(struct core *c, const struct attempt *a, const struct over *o,
                             int64_t now_ms)
 {
@@ -432,6 +441,7 @@ int apply_attempt_over(struct core *c, const struct event *ev, struct err *e)
     n->cpu_milli_used -= j->cpu_milli;
     n->memory_mib_used -= reserved_memory(j);
     n->attempts--;
+    struct last_place place = place_of(c, &a);
     release_devices(c, &a, &o, ev->time_ms);
     put_attempt_over(c, &a, ev);
     table_remove(&f->attempts, attempt_row);
@@ -451,7 +461,7 @@ int apply_attempt_over(struct core *c, const struct event *ev, struct err *e)
         queue_enter(c->fleet, row);
         put_job_state(c, table_row(&f->jobs.view, row));
     } else {
-        end_job(c, row, next, ev);
+        end_job(c, row, next, &place, ev);
     }
     queue_wake_node(c->fleet, a.node);
     return 0;

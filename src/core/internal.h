@@ -47,7 +47,14 @@ void put_attempt(struct core *c, const struct attempt *a);
 void put_attempt_over(struct core *c, const struct attempt *a, const struct event *ev);
 void put_part(struct core *c, const struct attempt *a, int64_t number, const struct part *p,
               int64_t ended_ms);
-void put_job_over(struct core *c, const struct job *j, const struct event *ev);
+/* What the attempt held that the job ended with; NULL: it ended while it waited. */
+struct last_place {
+    int64_t node, scheduled_ms;
+    int64_t devices[JOB_GPUS_MOST];
+    size_t device_count;
+};
+void put_job_over(struct core *c, const struct job *j, const struct last_place *place,
+                  const struct event *ev);
 void put_policy(struct core *c);
 
 #endif

@@ -226,8 +226,18 @@ void put_part(struct core *c, const struct attempt *a, int64_t number, const str
     }
 }
 
-void put_job_over(struct core *c, const struct job *j, const struct event *ev)
+static void add_devices(struct text *out, const struct last_place *place)
 {
+    for (size_t i = 0; i < place->device_count; i++)
+        text_addf(out, "%s%lld", i ? "," : "", (long long)place->devices[i]);
+}
+
+void put_job_over(struct core *c, const struct job *j, const struct last_place *place,
+                  const struct event *ev)
+{
+    if (!c->batch)
+        return;
+    auto_text struct text devices = {0};
     struct job_history_row r = {.id = j->id,
                                 .principal = j->principal,
                                 .state = j->state,
@@ -255,8 +265,12 @@ void put_job_over(struct core *c, const struct job *j, const struct event *ev)
         r.reason = OUTCOME_REFUSED;
         r.reason_text = ev->ATTEMPT_REFUSED.why;
     }
-    if (!c->batch)
-        return;
+    if (place) {
+        add_devices(&devices, place);
+        r.scheduled_ms = place->scheduled_ms;
+        r.node = place->node;
+        r.devices = text_get(&devices);
+    }
     struct job_row key = {.id = j->id};
     batch_move(c->batch, TABLE_ID_JOB, TABLE_ID_JOB_SPEC, &key);
     struct job_state_row state = {.id = j->id};

@@ -31,6 +31,17 @@ const struct sqlite_migration sqlite_migrations[] = {
      "CREATE TABLE job_hold(id INTEGER PRIMARY KEY, actor INTEGER NOT NULL DEFAULT 0,"
      " since_ms INTEGER NOT NULL DEFAULT 0, why TEXT) STRICT",
      "DROP TABLE job_hold"},
+    {"ended jobs know their place",
+     "ALTER TABLE job_history ADD COLUMN scheduled_ms INTEGER NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE job_history ADD COLUMN node INTEGER NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE job_history ADD COLUMN devices TEXT;\n"
+     "UPDATE job_history SET scheduled_ms = a.decided_ms, node = a.node, devices ="
+     " (SELECT group_concat(device) FROM (SELECT device FROM part_history p"
+     " WHERE p.job = a.job AND p.n = a.n ORDER BY part))"
+     " FROM attempt_history a WHERE a.job = id AND a.n = attempts",
+     "ALTER TABLE job_history DROP COLUMN devices;\n"
+     "ALTER TABLE job_history DROP COLUMN node;\n"
+     "ALTER TABLE job_history DROP COLUMN scheduled_ms"},
 };
 const int sqlite_newest = COUNT_OF(sqlite_migrations);
 

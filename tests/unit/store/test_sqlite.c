@@ -243,6 +243,34 @@ TEST("every migration goes back and forward, and the tables are then those of a 
     place_remove(&p);
 }
 
+TEST("jobs that ended before know where, from their last attempt")
+{
+    struct place p;
+    make(&p);
+    place_close(&p);
+    sqlite3 *db;
+    int version = sqlite_newest;
+    CHECK_OK(sqlite_connect(path_of(&p), false, &db, &test_err));
+    CHECK_OK(sqlite_migrate(db, sqlite_migrations, sqlite_newest, 1, &version, &test_err));
+    CHECK_OK(sqlite_run(db,
+                        "INSERT INTO job_history(id, attempts) VALUES(7, 2), (8, 0);"
+                        "INSERT INTO attempt_history(job, n, node, decided_ms)"
+                        " VALUES(7, 1, 4, 400), (7, 2, 5, 500);"
+                        "INSERT INTO part_history(job, n, part, device)"
+                        " VALUES(7, 1, 0, 40), (7, 2, 0, 52), (7, 2, 1, 51)",
+                        &test_err));
+    CHECK_OK(
+        sqlite_migrate(db, sqlite_migrations, sqlite_newest, sqlite_newest, &version, &test_err));
+    CHECK_INT(count_of(db, "SELECT count(*) FROM job_history WHERE id = 7 AND node = 5 AND"
+                           " scheduled_ms = 500 AND devices = '52,51'"),
+              1);
+    CHECK_INT(count_of(db, "SELECT count(*) FROM job_history WHERE id = 8 AND node = 0 AND"
+                           " scheduled_ms = 0 AND devices IS NULL"),
+              1);
+    sqlite3_close(db);
+    place_remove(&p);
+}
+
 TEST("migrations go forward and back with the rows kept, and a step that fails changes nothing")
 {
     struct place p;
