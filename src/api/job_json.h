@@ -3,7 +3,11 @@
 #define API_JOB_JSON_H
 
 #include "api/auth.h"
+#include "api/job_fields.h"
+#include "api/job_spec.h"
 #include "base/json_out.h"
+
+struct attempt_list; /* job_show.h */
 
 /* What is known of a job. Texts are borrowed. */
 struct job_facts {
@@ -12,27 +16,45 @@ struct job_facts {
     enum job_state state;
     int64_t submitted_ms, scheduled_ms, started_ms, ended_ms;
     int64_t attempts, run_ms, energy_mj, cost_micros;
-    int64_t gpus, gpu_memory_mib, cpu_milli, memory_mib, time_limit_ms, retries, flags;
-    int64_t position; /* 0: does not wait */
+    int64_t gpus, gpu_memory_mib, cpu_milli, memory_mib, time_limit_s, retries, flags;
+    int64_t position; /* 0: not known, or it does not wait */
     bool has_exit_code;
     int64_t exit_code;
 
     const struct job *open;        /* NULL: it has ended */
     const struct attempt *attempt; /* open one, or NULL */
     const char *name, *spec;       /* NULL: not read */
-    const char *reason_text;       /* of an ended one */
-    enum attempt_outcome outcome;  /* the same */
+    /* Of an ended one. */
+    int64_t last_node;
+    const char *last_devices; /* ids with commas between */
+    const char *reason_text;
+    enum attempt_outcome outcome;
 };
 
-/* Whoever renders jobs: keeps what is the same for all of a list. */
+struct job_reason {
+    const char *code; /* NULL: not worked out yet */
+    uint32_t shape;
+    int64_t job; /* not 0: of this one alone */
+    struct text sentence;
+};
+
+enum { JOB_REASONS = 64 /* a power of two */ };
+
+/* Whoever renders jobs: what is the same for all of a list, and what was worked out before. */
 struct job_writer {
     struct api *api;
     const struct caller *caller;
     const struct fleet_view *view;
     int64_t now_ms;
-    uint32_t reason_shape; /* the reason of a shape is worked out once */
-    struct text reason;
-    const char *reason_code;
+    struct job_fields fields; /* all zero: all that lists have */
+    const struct attempt_list
+        *attempts; /* where one job is shown: for the fields that only it has */
+
+    /* Kept between jobs. Jobs of one shape wait for the same reason: it has its place by shape. */
+    struct job_reason reasons[JOB_REASONS];
+    /* Of the job that is being written: read when its first field wants it. */
+    bool spec_is_read;
+    struct job_spec spec;
 };
 void job_writer_done(struct job_writer *w);
 
@@ -44,9 +66,8 @@ void job_facts_of_ended(const struct job_history_row *h, const struct job_spec_r
 void job_facts_of_new(const struct submission *s, int64_t principal, int64_t submitter,
                       int64_t now_ms, struct job_facts *ret);
 
-/* Writes the members of the job into the object that is open; the caller ends it. What the reader
- * may not see is left out. Returns how much was shown. */
-enum sight job_write(struct job_writer *w, struct json_out *o, const struct job_facts *f);
+/* Writes the job as an object: the fields wanted, without those that the reader may not see. */
+void job_write(struct job_writer *w, struct json_out *o, const struct job_facts *f);
 
 /* {"node", "index", ...} of a device, into a list. */
 void job_write_device(struct json_out *o, const struct fleet_view *v, const struct device *d);

@@ -97,10 +97,11 @@ static void write_end(struct json_out *o, const struct attempt_row *a, const cha
     jo_text(o, "currency", currency);
 }
 
-static void write_attempts(struct json_out *o, const struct fleet_view *v,
-                           const struct attempt_list *l)
+void job_write_attempts(struct job_writer *w, struct json_out *o, const char *key)
 {
-    jo_list(o, "attempts");
+    const struct fleet_view *v = w->view;
+    const struct attempt_list *l = w->attempts;
+    jo_list(o, key);
     for (size_t i = 0; i < l->attempt_count; i++) {
         const struct attempt_row *a = &l->attempts[i];
         char id[ATTEMPT_ID_SIZE];
@@ -123,7 +124,7 @@ static void write_attempts(struct json_out *o, const struct fleet_view *v,
 
 /* ---- why it waits ---- */
 
-static void write_why(struct job_writer *w, struct json_out *o, const struct job *j)
+void job_write_why(struct job_writer *w, struct json_out *o, const char *key, const struct job *j)
 {
     const struct fleet_view *v = w->view;
     bool shown =
@@ -131,10 +132,10 @@ static void write_why(struct job_writer *w, struct json_out *o, const struct job
     auto_text struct text sentence = {0};
     int64_t held[HELD_SHOWN];
     if (!j || j->state != JOB_QUEUED) {
-        jo_null(o, "why");
+        jo_null(o, key);
         return;
     }
-    jo_object(o, "why");
+    jo_object(o, key);
     jo_text(o, "code", explain_wait(v, j, !shown, &sentence));
     jo_text(o, "sentence", text_get(&sentence));
     jo_list(o, "held_by");
@@ -155,38 +156,21 @@ static void write_why(struct job_writer *w, struct json_out *o, const struct job
 
 /* ---- the whole ---- */
 
-static void write_job(struct job_writer *w, struct json_out *o, const struct job_facts *f,
-                      const struct attempt_list *l)
-{
-    jo_object(o, NULL);
-    enum sight sight = job_write(w, o, f);
-    if (!f->open && f->attempts && l->attempt_count) {
-        const struct attempt_row *last = &l->attempts[l->attempt_count - 1];
-        jo_time(o, "scheduled_at", last->decided_ms);
-        write_node(o, w->view, last->node);
-        write_devices(o, w->view, l, last->n);
-    }
-    if (sight == SIGHT_ALL) {
-        write_attempts(o, w->view, l);
-        write_why(w, o, f->open);
-    }
-    jo_end(o);
-}
-
 /*
  * A job is in the snapshot while it is open and in the history afterwards. It moves between our two
  * looks now and then: so we look again, at a newer snapshot, when it is in neither.
  */
 static int gather(struct call *c, struct store_reader *r, int64_t id, const struct fleet_view *v,
-                  struct job_rows *rows, struct job_facts *ret, struct err *e)
+                  struct job_fields fields, struct job_rows *rows, struct job_facts *ret,
+                  struct err *e)
 {
     const struct store_ops *ops = engine_store(c->api->engine);
     const struct job *j = fleet_job(v, id);
-    if (job_rows_read_spec(ops, r, id, rows, e) < 0)
+    bool wants_rows = job_fields_need_name(fields) || job_fields_need_spec(fields);
+    if ((wants_rows || !j) && job_rows_read_spec(ops, r, id, rows, e) < 0)
         return -1;
     if (j) {
         job_facts_of_open(v, j, ret);
-        ret->position = fleet_position(v, j);
         ret->name = rows->spec.name;
         ret->spec = rows->spec.spec;
         return 1;
@@ -204,19 +188,27 @@ enum { LOOKS = 3 };
 int job_show(struct call *c, struct store_reader *r, int64_t id, struct err *e)
 {
     struct engine *g = c->api->engine;
+    struct job_fields fields;
+    if (job_fields_read(c, false, &fields, e) < 0)
+        return -1;
+    bool wants_attempts = job_fields_need_attempts(fields);
     for (int look = 0; look < LOOKS; look++) {
         const struct engine_view *v = engine_view_get(g);
         struct job_rows rows = {0};
         struct job_facts facts;
-        int rc = gather(c, r, id, &v->fleet, &rows, &facts, e);
+        int rc = gather(c, r, id, &v->fleet, fields, &rows, &facts, e);
         auto_attempts struct attempt_list attempts = {0};
-        if (rc > 0 && read_attempts(engine_store(g), r, id, &attempts, e) < 0)
+        if (rc > 0 && wants_attempts && read_attempts(engine_store(g), r, id, &attempts, e) < 0)
             rc = -1;
         if (rc > 0) {
-            struct job_writer w = {
-                .api = c->api, .caller = &c->caller, .view = &v->fleet, .now_ms = c->now_ms};
+            struct job_writer w = {.api = c->api,
+                                   .caller = &c->caller,
+                                   .view = &v->fleet,
+                                   .now_ms = c->now_ms,
+                                   .fields = fields,
+                                   .attempts = &attempts};
             struct json_out o = call_out(c);
-            write_job(&w, &o, &facts, &attempts);
+            job_write(&w, &o, &facts);
             job_writer_done(&w);
         }
         bool moved = rc == 0 && rows.has_spec;

@@ -1,310 +1,325 @@
-/* The list of jobs, newest first: open ones from the snapshot and ended ones from the store, merged
- * by their numbers. */
+/*
+ * The list of jobs, newest first: open ones from the snapshot and ended ones from the store, merged
+ * by their numbers. Both are walked until the page is full or enough was looked at: a filter that
+ * matches little gives short pages, each of them soon.
+ */
 #include "api/door.h"
 #include "api/handlers.h"
+#include "api/job_filter.h"
 #include "api/job_json.h"
-#include "api/job_rows.h"
 #include "base/mem.h"
 
+/* What one page may look at, at most; a few ten milliseconds each. */
 enum {
-    OPEN_STATES = 1 << JOB_QUEUED | 1 << JOB_SCHEDULED | 1 << JOB_RUNNING,
-    ENDED_STATES = 1 << JOB_COMPLETED | 1 << JOB_FAILED | 1 << JOB_CANCELLED,
+    OPEN_LOOKS = 100000,  /* rows in memory */
+    RECORD_LOOKS = 10000, /* of these, whose records must be read to tell */
+    PAST_LOOKS = 10000,
+    CHUNK = 1000,
 };
 
-struct job_filter {
-    int64_t principal; /* 0: any */
-    const char *team;  /* NULL: any */
-    unsigned states;   /* a bit each */
-    bool none;         /* nothing can match */
+/* Jobs that pass, in falling order of their numbers. */
+struct source {
+    struct job_entry *entries;
+    size_t count, at, room;
+    bool done;   /* nothing comes behind the entries */
+    int64_t cut; /* DONE: the number down to which it has looked; 0: to the end */
 };
 
-/* ---- what is asked for ---- */
+struct listing {
+    struct call *call;
+    struct store_reader *reader;
+    const struct fleet_view *view;
+    struct job_filter filter;
+    struct job_fields fields;
+    bool with_spec; /* records are read with it */
+    int64_t chunk;  /* how many to look for at once: more than a page, where few will pass */
 
-static int read_states(const char *list, unsigned *ret, struct err *e)
+    struct source open, past;
+    struct tree_walk walk;
+    bool more; /* open ones, at WALK */
+    int64_t open_looks, record_looks, past_looks;
+    int64_t before; /* of the past: where the next question begins */
+};
+
+static struct job_entry *source_add(struct source *s)
 {
-    char word[16];
-    *ret = 0;
-    for (;;) {
-        size_t len = strcspn(list, ",");
-        snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word), list);
-        int state = job_state_find(word);
-        if (state < 0 || strcmp(job_state_name((enum job_state)state), word) != 0) {
-            err_set(e, ERR_INVALID, "parameter state: '%.40s' is no state of a job", word);
-            return err_blame(e, "state");
-        }
-        *ret |= 1U << state;
-        if (!list[len])
-            return 0;
-        list += len + 1;
+    if (s->count == s->room) {
+        s->room = s->room ? 2 * s->room : 64;
+        s->entries = mem_resize_array(s->entries, s->room);
     }
+    s->entries[s->count] = (struct job_entry){0};
+    return &s->entries[s->count++];
 }
 
-static int read_name(struct call *c, const char *name, const char **ret, struct err *e)
+static void source_empty(struct source *s)
 {
-    *ret = http_query_get(c->request, name);
-    if (!*ret || text_is_name(*ret, FLEET_NAME - 1))
+    for (size_t i = 0; i < s->count; i++)
+        job_rows_done(&s->entries[i].rows);
+    s->count = s->at = 0;
+}
+
+/* ---- open ones ---- */
+
+static struct job_outline open_outline(const struct listing *l, const struct job *j)
+{
+    return (struct job_outline){j->id, j->principal, j->submitter, fleet_team(l->view, j),
+                                j->state};
+}
+
+/* The shortest of the trees that have them all, by falling number. */
+static void open_begin(struct listing *l, int64_t before)
+{
+    const struct fleet_view *v = l->view;
+    const struct job_filter *f = &l->filter;
+    uint64_t last = before ? (uint64_t)before - 1 : UINT64_MAX;
+    bool by_owner = f->principal && f->states & 1U << JOB_QUEUED;
+    const struct tree *tree = by_owner                       ? &v->by_owner
+                              : f->states & 1U << JOB_QUEUED ? &v->by_id
+                                                             : &v->running;
+    struct tree_key upto = {by_owner ? (uint64_t)f->principal : 0, last};
+    l->more = !f->none && f->states & JOBS_OPEN && tree_last(&l->walk, tree, &v->tree_nodes, upto);
+    if (l->more && l->walk.key.a != upto.a)
+        l->more = false;
+}
+
+/* Judges those of the chunk that nobody could yet, by their records, and drops who does not pass.
+ */
+static int open_judge(struct listing *l, struct job_entry **unsure, size_t count, struct err *e)
+{
+    struct source *s = &l->open;
+    size_t kept = 0;
+    if (!count)
         return 0;
-    err_set(e, ERR_INVALID, "parameter %s must be letters, digits, '.', '_' and '-'", name);
-    return err_blame(e, "%s", name);
-}
-
-static int read_filter(struct call *c, const struct fleet_view *v, struct job_filter *ret,
-                       struct err *e)
-{
-    const char *user, *states = http_query_get(c->request, "state");
-    *ret = (struct job_filter){.states = OPEN_STATES | ENDED_STATES};
-    if (read_name(c, "user", &user, e) < 0 || read_name(c, "team", &ret->team, e) < 0 ||
-        (states && read_states(states, &ret->states, e) < 0))
+    if (job_entries_read(engine_store(l->call->api->engine), l->reader, unsure, count, l->with_spec,
+                         e) < 0)
         return -1;
-    if (user) {
-        const struct principal *p = fleet_principal_named(v, user);
-        ret->principal = p ? p->id : 0;
-        ret->none = !p;
+    for (size_t i = 0; i < s->count; i++) {
+        struct job_entry *en = &s->entries[i];
+        struct job_outline outline = open_outline(l, en->open);
+        if (job_filter_passes(&l->filter, &outline, en->rows.has_spec ? &en->rows.spec : NULL) ==
+            FILTER_YES)
+            s->entries[kept++] = *en;
+        else
+            job_rows_done(&en->rows);
     }
+    s->count = kept;
     return 0;
 }
 
-/* A question about what the reader may not see finds nothing, else asking would tell it. */
-static bool passes(struct call *c, const struct job_filter *f, int64_t principal, int64_t submitter,
-                   const char *team, unsigned state)
+static int open_refill(struct listing *l, struct err *e)
 {
-    if (!(f->states & 1U << state) || (f->principal && f->principal != principal))
-        return false;
-    enum sight sight = caller_sight(&c->caller, principal, submitter);
-    if (f->principal && !caller_sees_user(c->api, sight))
-        return false;
-    return !f->team || (sight >= SIGHT_COST && strcmp(f->team, team ? team : "") == 0);
-}
-
-/* ---- the two sources ---- */
-
-struct open_walk {
-    struct call *call;
-    const struct fleet_view *view;
-    const struct job_filter *filter;
-    struct tree_walk walk;
-    bool more;
-};
-
-static void open_settle(struct open_walk *w)
-{
-    const struct job_filter *f = w->filter;
-    for (; w->more; w->more = tree_previous(&w->walk)) {
-        if (f->principal && w->walk.key.a != (uint64_t)f->principal) {
-            w->more = false;
-            return;
-        }
-        const struct job *j = fleet_job_at(w->view, w->walk.value);
-        if (passes(w->call, f, j->principal, j->submitter, fleet_team(w->view, j), j->state))
-            return;
+    struct source *s = &l->open;
+    size_t unsure_count = 0, is_unsure[CHUNK];
+    source_empty(s);
+    while (l->more && !s->done && (int64_t)s->count < l->chunk) {
+        const struct job *j = fleet_job_at(l->view, l->walk.value);
+        struct job_outline outline = open_outline(l, j);
+        enum filter_word word = job_filter_passes(&l->filter, &outline, NULL);
+        if (word == FILTER_UNSURE)
+            is_unsure[unsure_count++] = s->count;
+        if (word != FILTER_NO)
+            source_add(s)->open = j;
+        uint64_t owner = l->walk.key.a;
+        l->more = tree_previous(&l->walk) && l->walk.key.a == owner;
+        l->open_looks++;
+        s->done =
+            l->open_looks == OPEN_LOOKS || l->record_looks + (int64_t)unsure_count == RECORD_LOOKS;
+        if (s->done && l->more)
+            s->cut = j->id;
     }
+    s->done |= !l->more;
+    l->record_looks += (int64_t)unsure_count;
+
+    struct job_entry *unsure[CHUNK];
+    for (size_t i = 0; i < unsure_count; i++)
+        unsure[i] = &s->entries[is_unsure[i]];
+    return open_judge(l, unsure, unsure_count, e);
 }
 
-static void open_begin(struct open_walk *w, int64_t before)
-{
-    const struct fleet_view *v = w->view;
-    const struct job_filter *f = w->filter;
-    struct tree_key upto = {(uint64_t)f->principal, before ? (uint64_t)before - 1 : UINT64_MAX};
-    w->more = !f->none && f->states & OPEN_STATES &&
-              tree_last(&w->walk, f->principal ? &v->by_owner : &v->by_id, &v->tree_nodes, upto);
-    open_settle(w);
-}
-
-struct past_walk {
-    struct call *call;
-    struct store_reader *reader;
-    const struct job_filter *filter;
-    struct job_rows *rows;
-    size_t count, at;
-    int64_t before;
-    int64_t page;
-    bool done, cut; /* CUT: too many rows had to be looked at */
-};
+/* ---- ended ones ---- */
 
 static int on_past(void *arg, enum table_id table, const void *record)
 {
-    struct past_walk *w = arg;
-    if (table == TABLE_ID_JOB_HISTORY) {
-        w->rows = mem_resize_array(w->rows, w->count + 1);
-        w->rows[w->count] = (struct job_rows){0};
-        job_rows_keep_history(&w->rows[w->count++], record);
-    } else if (w->count) {
-        job_rows_keep_spec(&w->rows[w->count - 1], table, record);
-    }
+    struct source *s = arg;
+    if (table == TABLE_ID_JOB_HISTORY)
+        job_rows_keep_history(&source_add(s)->rows, record);
+    else if (s->count)
+        job_rows_keep_spec(&s->entries[s->count - 1].rows, table, record);
     return 0;
 }
 
-static void past_forget(struct past_walk *w)
+static bool past_passes(const struct listing *l, const struct job_entry *en)
 {
-    for (size_t i = 0; i < w->count; i++)
-        job_rows_done(&w->rows[i]);
-    w->count = w->at = 0;
+    static const struct job_spec_row unknown;
+    const struct job_history_row *h = &en->rows.history;
+    const struct job_spec_row *spec = en->rows.has_spec ? &en->rows.spec : &unknown;
+    struct job_outline outline = {h->id, h->principal,
+                                  en->rows.has_spec ? spec->submitter : h->principal, h->team,
+                                  (unsigned)h->state};
+    return job_filter_passes(&l->filter, &outline, spec) == FILTER_YES;
 }
 
-static bool past_passes(const struct past_walk *w)
+static int past_refill(struct listing *l, struct err *e)
 {
-    const struct job_rows *r = &w->rows[w->at];
-    const struct job_history_row *h = &r->history;
-    int64_t submitter = r->has_spec ? r->spec.submitter : h->principal;
-    return passes(w->call, w->filter, h->principal, submitter, h->team, (unsigned)h->state);
-}
-
-/* Moves on to a row that passes, reading another page when there is none. */
-static int past_settle(struct past_walk *w, struct err *e)
-{
-    const struct job_filter *f = w->filter;
-    unsigned ended = f->states & ENDED_STATES;
-    if (f->none || !ended)
-        w->done = true;
-    for (;;) {
-        for (; w->at < w->count; w->at++)
-            if (past_passes(w))
-                return 0;
-        if (w->done)
-            return 0;
-        past_forget(w);
-        struct store_query q = {.id = QUERY_HISTORY,
-                                .principal = f->principal,
-                                .before = w->before,
-                                .state = ended & (ended - 1) ? -1 : __builtin_ctz(ended),
-                                .team = f->team,
-                                .limit = w->page};
-        struct err why = {0};
-        if (engine_store(w->call->api->engine)->read(w->reader, &q, on_past, w, &why) < 0) {
-            if (why.code != ERR_TIMEOUT || !w->count) {
-                *e = why;
-                return -1;
-            }
-            w->cut = true;
-        }
-        w->done = w->cut || (int64_t)w->count < w->page;
-        if (w->count)
-            w->before = w->rows[w->count - 1].history.id;
+    struct source *s = &l->past;
+    const struct job_filter *f = &l->filter;
+    unsigned ended = f->states & JOBS_ENDED;
+    source_empty(s);
+    if (f->none || !ended) {
+        s->done = true;
+        return 0;
     }
+    int64_t left = PAST_LOOKS - l->past_looks, stopped = 0;
+    struct store_query q = {.id = QUERY_HISTORY,
+                            .principal = f->principal,
+                            .before = l->before,
+                            .state = ended & (ended - 1) ? -1 : __builtin_ctz(ended),
+                            .team = f->team,
+                            .limit = l->chunk,
+                            .looks = left,
+                            .ret_stopped = &stopped};
+    if (engine_store(l->call->api->engine)->read(l->reader, &q, on_past, s, e) < 0)
+        return -1;
+    /* Of those that the store itself passed over we only know when it looked at all it might. */
+    l->past_looks += (int64_t)s->count < l->chunk ? left : l->chunk;
+    l->before = stopped;
+    s->done = !stopped || l->past_looks >= PAST_LOOKS;
+    s->cut = stopped;
+
+    size_t kept = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        if (past_passes(l, &s->entries[i]))
+            s->entries[kept++] = s->entries[i];
+        else
+            job_rows_done(&s->entries[i].rows);
+    }
+    s->count = kept;
+    return 0;
 }
 
 /* ---- the page ---- */
 
-struct entry {
-    const struct job *open; /* NULL: it has ended, and ROWS has it */
-    struct job_rows rows;
-};
-
 struct page {
-    struct entry *entries;
+    struct job_entry *entries;
     size_t count;
     int64_t next; /* 0: it was the last one */
 };
 
-static int64_t entry_id(const struct entry *en)
+/* Moves on to an entry; another refill may hold none, though more come. */
+static int settle(struct listing *l, struct source *s,
+                  int (*refill)(struct listing *l, struct err *e), struct err *e)
 {
-    return en->open ? en->open->id : en->rows.history.id;
+    while (s->at == s->count && !s->done)
+        if (refill(l, e) < 0)
+            return -1;
+    return 0;
 }
 
-static int merge(struct open_walk *open, struct past_walk *past, size_t most, struct page *ret,
-                 struct err *e)
+static int64_t number_at(const struct source *s)
 {
-    ret->entries = mem_new_array(struct entry, most);
+    return s->at < s->count ? job_entry_id(&s->entries[s->at]) : 0;
+}
+
+/* How far down this source is known now: entries of the other below it must wait. */
+static int64_t known_to(const struct source *s)
+{
+    return s->at < s->count ? 0 : s->cut;
+}
+
+static int merge(struct listing *l, size_t most, struct page *ret, struct err *e)
+{
+    ret->entries = mem_new_array(struct job_entry, most);
     for (;;) {
-        if (past_settle(past, e) < 0)
+        if (settle(l, &l->open, open_refill, e) < 0 || settle(l, &l->past, past_refill, e) < 0)
             return -1;
-        int64_t open_id = open->more ? fleet_job_at(open->view, open->walk.value)->id : 0;
-        int64_t past_id = past->at < past->count ? past->rows[past->at].history.id : 0;
-        bool at_end = !open_id && !past_id;
-        if (at_end || ret->count == most) {
-            if (ret->count && (!at_end || past->cut))
-                ret->next = entry_id(&ret->entries[ret->count - 1]);
-            else if (past->cut)
-                ret->next = past->before;
+        int64_t open_id = number_at(&l->open), past_id = number_at(&l->past);
+        int64_t id = open_id > past_id ? open_id : past_id;
+        int64_t known = known_to(&l->open), past_known = known_to(&l->past);
+        if (past_known > known)
+            known = past_known;
+        if (id <= known) {
+            ret->next = known; /* also 0, when both are at their end */
             return 0;
         }
-        struct entry *en = &ret->entries[ret->count++];
-        if (open_id >= past_id) {
-            en->open = fleet_job_at(open->view, open->walk.value);
-            open->more = tree_previous(&open->walk);
-            open_settle(open);
-        } else {
-            en->rows = past->rows[past->at];
-            past->rows[past->at] = (struct job_rows){0};
+        if (ret->count == most) {
+            ret->next = job_entry_id(&ret->entries[most - 1]);
+            return 0;
         }
-        if (past_id >= open_id)
-            past->at++;
+        struct source *from = open_id >= past_id ? &l->open : &l->past;
+        ret->entries[ret->count++] = from->entries[from->at];
+        from->entries[from->at++] = (struct job_entry){0};
+        if (open_id == past_id) /* it ended between our two looks */
+            l->past.at++;
     }
 }
 
-/* Ids fall along the page. */
-static int on_cold(void *arg, enum table_id table, const void *record)
+/* Names and specs of open jobs, where the reader may see them. */
+static int read_records(struct listing *l, struct page *p, struct err *e)
 {
-    struct page *p = arg;
-    const struct job_spec_row *spec = record;
-    size_t low = 0, high = p->count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (entry_id(&p->entries[middle]) > spec->id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low < p->count && entry_id(&p->entries[low]) == spec->id)
-        job_rows_keep_spec(&p->entries[low].rows, table, spec);
-    return 0;
-}
-
-/* Names and specs of open jobs, where the reader may see them: as a range when most of it is
- * wanted, else one by one. */
-static int read_cold(struct call *c, struct store_reader *r, struct page *p, struct err *e)
-{
-    const struct store_ops *ops = engine_store(c->api->engine);
-    int64_t most = 0, least = 0, wanted = 0;
+    size_t count = 0;
+    if (!l->with_spec && !job_fields_need_name(l->fields))
+        return 0;
+    auto_free struct job_entry **wanted = mem_new_array(struct job_entry *, p->count + 1);
     for (size_t i = 0; i < p->count; i++) {
-        const struct job *j = p->entries[i].open;
-        if (!j || caller_sight(&c->caller, j->principal, j->submitter) != SIGHT_ALL)
-            continue;
-        most = most ? most : j->id;
-        least = j->id;
-        wanted++;
+        struct job_entry *en = &p->entries[i];
+        if (en->open && !en->rows.has_spec &&
+            caller_sight(&l->call->caller, en->open->principal, en->open->submitter) == SIGHT_ALL)
+            wanted[count++] = en;
     }
-    struct store_query range = {
-        .id = QUERY_JOBS, .from = least, .upto = most, .limit = STORE_LIMIT};
-    if (wanted > 1 && most - least < 4 * wanted && ops->read(r, &range, on_cold, p, e) < 0)
-        return -1;
-    for (size_t i = 0; i < p->count; i++) {
-        struct entry *en = &p->entries[i];
-        const struct job *j = en->open;
-        if (j && !en->rows.has_spec &&
-            caller_sight(&c->caller, j->principal, j->submitter) == SIGHT_ALL &&
-            job_rows_read_spec(ops, r, j->id, &en->rows, e) < 0)
-            return -1;
-    }
-    return 0;
+    return job_entries_read(engine_store(l->call->api->engine), l->reader, wanted, count,
+                            l->with_spec, e);
 }
 
-static void write_page(struct call *c, const struct fleet_view *v, const struct page *p)
+static void write_page(struct listing *l, const struct page *p)
 {
-    struct job_writer w = {.api = c->api, .caller = &c->caller, .view = v, .now_ms = c->now_ms};
+    struct call *c = l->call;
+    struct job_writer w = {.api = c->api,
+                           .caller = &c->caller,
+                           .view = l->view,
+                           .now_ms = c->now_ms,
+                           .fields = l->fields};
     struct json_out o = call_out(c);
     jo_object(&o, NULL);
     jo_list(&o, "items");
     for (size_t i = 0; i < p->count; i++) {
-        const struct entry *en = &p->entries[i];
+        const struct job_entry *en = &p->entries[i];
         const struct job_rows *rows = &en->rows;
         struct job_facts f;
         if (en->open) {
-            job_facts_of_open(v, en->open, &f);
-            f.position = fleet_position(v, en->open);
+            job_facts_of_open(l->view, en->open, &f);
             f.name = rows->spec.name;
             f.spec = rows->spec.spec;
         } else {
             job_facts_of_ended(&rows->history, rows->has_spec ? &rows->spec : NULL, &f);
         }
-        jo_object(&o, NULL);
         job_write(&w, &o, &f);
-        jo_end(&o);
     }
     jo_end(&o);
     call_write_cursor(&o, p->next);
     jo_end(&o);
     job_writer_done(&w);
+}
+
+static int list_jobs(struct listing *l, struct err *e)
+{
+    struct page page = {0};
+    struct call *c = l->call;
+    if (job_filter_read(c, l->view, &l->filter, e) < 0 ||
+        job_fields_read(c, true, &l->fields, e) < 0)
+        return -1;
+    l->with_spec = job_fields_need_spec(l->fields) || l->filter.label_count;
+    l->chunk = l->filter.text || l->filter.label_count ? CHUNK : c->limit;
+    l->before = c->cursor;
+    open_begin(l, c->cursor);
+    int rc = merge(l, (size_t)c->limit, &page, e);
+    if (rc == 0)
+        rc = read_records(l, &page, e);
+    if (rc == 0)
+        write_page(l, &page);
+    for (size_t i = 0; i < page.count; i++)
+        job_rows_done(&page.entries[i].rows);
+    free(page.entries);
+    return rc;
 }
 
 /*
@@ -316,25 +331,13 @@ int read_jobs(struct call *c, struct store_reader *r, struct err *e)
 {
     struct engine *g = c->api->engine;
     const struct engine_view *v = engine_view_get(g);
-    struct job_filter filter;
-    struct page page = {0};
-    int rc = read_filter(c, &v->fleet, &filter, e);
-    if (rc == 0) {
-        struct open_walk open = {.call = c, .view = &v->fleet, .filter = &filter};
-        struct past_walk past = {
-            .call = c, .reader = r, .filter = &filter, .before = c->cursor, .page = c->limit + 1};
-        open_begin(&open, c->cursor);
-        rc = merge(&open, &past, (size_t)c->limit, &page, e);
-        past_forget(&past);
-        free(past.rows);
+    struct listing l = {.call = c, .reader = r, .view = &v->fleet};
+    int rc = list_jobs(&l, e);
+    struct source *sources[] = {&l.open, &l.past};
+    for (size_t i = 0; i < COUNT_OF(sources); i++) {
+        source_empty(sources[i]);
+        free(sources[i]->entries);
     }
-    if (rc == 0)
-        rc = read_cold(c, r, &page, e);
-    if (rc == 0)
-        write_page(c, &v->fleet, &page);
-    for (size_t i = 0; i < page.count; i++)
-        job_rows_done(&page.entries[i].rows);
-    free(page.entries);
     engine_view_release(g, v);
     return rc;
 }

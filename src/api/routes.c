@@ -28,13 +28,13 @@ const struct route routes[] = {
     {HTTP_GET,  "/metrics",      MAY(METRICS), 0,     "", SERVE(metrics)},
 
     {HTTP_POST, "/submit",       MAY(SUBMIT),    SOURCE | JSON | REPEAT,         "", SERVE(source_submit)},
-    {HTTP_GET,  "/queue",        MAY(SEE_QUEUE), SOURCE | LIST | POLLED | TIMED, "", READ(queue)},
-    {HTTP_GET,  "/jobs/{id}",    MAY(SEE_QUEUE), SOURCE | POLLED | TIMED,        "", READ(job)},
+    {HTTP_GET,  "/queue",        MAY(SEE_QUEUE), SOURCE | LIST | POLLED | TIMED, "fields", READ(queue)},
+    {HTTP_GET,  "/jobs/{id}",    MAY(SEE_QUEUE), SOURCE | POLLED | TIMED,        "fields", READ(job)},
 
-    {HTTP_GET,  V1 "/jobs",             MAY(SEE_QUEUE),  LIST | POLLED, "user team state", READ(jobs)},
+    {HTTP_GET,  V1 "/jobs",             MAY(SEE_QUEUE),  LIST | POLLED, "user team state label q fields", READ(jobs)},
     {HTTP_POST, V1 "/jobs",             MAY(SUBMIT),     JSON | REPEAT, "dry_run", SERVE(job_submit)},
     {HTTP_POST, V1 "/jobs:batch",       MAY(SUBMIT),     JSON | REPEAT, "", SERVE(job_batch)},
-    {HTTP_GET,  V1 "/jobs/{id}",        MAY(SEE_QUEUE),  POLLED | TIMED, "", READ(job)},
+    {HTTP_GET,  V1 "/jobs/{id}",        MAY(SEE_QUEUE),  POLLED | TIMED, "fields", READ(job)},
     {HTTP_DELETE, V1 "/jobs/{id}",      MAY(JOBS_WRITE), 0,      "", SERVE(job_delete)},
     {HTTP_POST, V1 "/jobs/{id}/cancel", MAY(JOBS_WRITE), REPEAT, "", SERVE(job_cancel)},
     {HTTP_POST, V1 "/jobs/{id}/retry",  MAY(JOBS_WRITE), REPEAT, "", SERVE(job_retry)},
@@ -42,7 +42,7 @@ const struct route routes[] = {
     {HTTP_POST, V1 "/jobs/{id}/release", MAY(OPERATE),   REPEAT, "", SERVE(job_release)},
     {HTTP_GET,  V1 "/jobs/{id}/logs",   MAY(JOBS_READ),  0, "follow offset tail attempt", SERVE(job_logs)},
     {HTTP_GET,  V1 "/jobs/{id}/history", MAY(SEE_QUEUE), POLLED, "", READ(job_history)},
-    {HTTP_GET,  V1 "/queue",            MAY(SEE_QUEUE),  LIST | POLLED | TIMED, "", READ(queue)},
+    {HTTP_GET,  V1 "/queue",            MAY(SEE_QUEUE),  LIST | POLLED | TIMED, "fields", READ(queue)},
     {HTTP_GET,  V1 "/templates",        MAY(SUBMIT),     0, "", SERVE(templates)},
 
     {HTTP_GET,  V1 "/nodes",             MAY(METRICS), LIST | POLLED, "", READ(nodes)},

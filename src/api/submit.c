@@ -88,9 +88,7 @@ static void answer_new_job(struct call *c, const struct command *command)
     job_facts_of_new(&command->jobs[0], owner, command->actor, c->now_ms, &f);
     const struct job *j = fleet_job(&v->fleet, f.id);
     f.submitted_ms = j ? j->submitted_ms : c->now_ms; /* it may have ended already */
-    jo_object(&o, NULL);
     job_write(&w, &o, &f);
-    jo_end(&o);
     job_writer_done(&w);
     engine_view_release(c->api->engine, v);
 

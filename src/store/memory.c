@@ -526,13 +526,18 @@ static int walk_down(struct store *s, const struct walk *w, const struct store_q
     size_t at = place_of(t, d, &w->high);
     if (at < t->count && compare(d, t->records[at], &w->high) == 0)
         at++;
-    for (int64_t left = q->limit; left > 0 && at > 0;) {
+    int64_t left = q->limit, looks = q->looks ? q->looks : INT64_MAX, stopped = 0;
+    while (!stopped && at > 0) {
         const void *record = t->records[--at];
         if (compare(d, record, &w->low) < 0)
-            return 0;
+            break;
         if (deliver(s, q, w->ids[0], record, &left, on_row, arg) < 0)
             return -1;
+        if (!left || !--looks)
+            stopped = record_int(d, record, 0);
     }
+    if (q->ret_stopped)
+        *q->ret_stopped = stopped;
     return 0;
 }
 

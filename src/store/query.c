@@ -9,7 +9,7 @@ int query_check(const struct store_query *q, struct err *e)
     if (q->limit < 1 || q->limit > STORE_LIMIT)
         return err_set(e, ERR_INVALID, "limit %lld is not within 1..%d", (long long)q->limit,
                        STORE_LIMIT);
-    if (q->before < 0 || q->after < 0 || q->upto < 0)
+    if (q->before < 0 || q->after < 0 || q->upto < 0 || q->looks < 0)
         return err_set(e, ERR_INVALID, "a page cannot begin or end below 0");
     return 0;
 }

@@ -243,7 +243,8 @@ static int is_owner(struct store_reader *r, const struct store_query *q, struct 
 
 struct progress {
     int64_t args[ARGS];
-    int64_t left; /* rows to deliver */
+    int64_t left;  /* rows to deliver */
+    int64_t looks; /* rows to look at */
     int64_t slice_ends, ends;
     bool done;
 };
@@ -276,10 +277,12 @@ static int walk_slice(struct store_reader *r, const struct walk *w, sqlite3_stmt
             if (q->id == QUERY_HISTORY && deliver_point(r, r->job_spec, TABLE_ID_JOB_SPEC, q,
                                                         record.job_history.id, on_row, arg, e) < 0)
                 return -1;
-            if (--p->left == 0) {
-                p->done = true;
-                return 0;
-            }
+            p->left--;
+        }
+        p->looks--;
+        if (!p->left || !p->looks) {
+            p->done = true;
+            return 0;
         }
         if (looked_at % LOOK_AT_CLOCK == 0 && clock_mono_ms() >= p->slice_ends)
             return 0;
@@ -298,7 +301,9 @@ static int walk_all(struct store_reader *r, const struct store_query *q, store_o
         return -1;
 
     bool owned = q->id == QUERY_ATTEMPTS || q->id == QUERY_PARTS;
-    struct progress p = {.left = q->limit, .ends = clock_mono_ms() + READ_WHOLE_MS};
+    struct progress p = {.left = q->limit,
+                         .looks = q->looks ? q->looks : INT64_MAX,
+                         .ends = clock_mono_ms() + READ_WHOLE_MS};
     w->start(q, p.args);
     while (!p.done) {
         p.slice_ends = clock_mono_ms() + READ_SLICE_MS;
@@ -317,6 +322,8 @@ static int walk_all(struct store_reader *r, const struct store_query *q, store_o
         if (rc < 0)
             return -1;
     }
+    if (q->ret_stopped && q->id == QUERY_HISTORY)
+        *q->ret_stopped = p.left && p.looks ? 0 : p.args[0];
     return 0;
 }
 

@@ -53,6 +53,11 @@ struct store_query {
     int64_t key, from, upto, after, before, subject, kind, state;
     const char *team;
     int64_t limit; /* 1..STORE_LIMIT rows of the main table */
+    /* HISTORY: look at no more than so many rows, whether they match or not; 0: at any number. */
+    int64_t looks;
+    /* HISTORY, where not NULL: the id that the walk stopped behind for LIMIT or LOOKS; 0: it came to
+     * the end. */
+    int64_t *ret_stopped;
 };
 
 enum { STORE_LIMIT = 10000 };

@@ -416,9 +416,94 @@ def test_jobs_are_filtered(plant, tokens):
     assert ids("user=nobody-here") == []
     assert all(j["user"] == "user1" for j in pages(plant, "/api/v1/jobs?user=user1", 50))
     problem(plant.ask("GET", "/api/v1/jobs?state=Sleeping"), 400, field="state")
+    problem(plant.ask("GET", "/api/v1/jobs?state="), 400, field="state")
     problem(plant.ask("GET", "/api/v1/jobs?sort=id"), 400, field="sort")
     problem(plant.ask("GET", "/api/v1/jobs?limit=1001"), 400, field="limit")
     problem(plant.ask("GET", "/api/v1/jobs?cursor=x"), 400, field="cursor")
+
+
+def test_only_the_fields_asked_for_are_sent(plant, tokens):
+    body = {"command": ["f"], "name": "fielded", "env": {"API_TOKEN": "x", "A": 'b"c'}, "labels": {"k": "v"}}
+    job = plant.ask("POST", "/api/v1/jobs", body, token=tokens["user1"]).json()["id"]
+    whole = plant.ask("GET", f"/api/v1/jobs/{job}").json()
+    assert whole["command"] == ["f"] and whole["env"] == {"API_TOKEN": "***", "A": 'b"c'} and whole["labels"] == {"k": "v"}
+    assert len(whole["warnings"]) == 1 and whole["work_dir"] is None
+    lists = {p: next(j for j in pages(plant, p, 1000) if j["id"] == job) for p in ["/api/v1/jobs", "/api/v1/queue"]}
+    for path in [f"/api/v1/jobs/{job}", f"/jobs/{job}"]:
+        for names in ["id", "state,reason", "why", "attempts,id", "labels,env", "name,gpus", ",".join(whole)]:
+            got = plant.ask("GET", f"{path}?fields={names}").json()
+            expected = {name: whole[name] for name in names.split(",")}
+            if "wait_ms" in expected:
+                expected["wait_ms"] = got["wait_ms"]
+            assert got == expected
+    for path in ["/api/v1/jobs", "/api/v1/queue"]:
+        for names in ["id", "id,name", "id,command,exclusive", "id,position,reason"]:
+            one = next(j for j in pages(plant, f"{path}?fields={names}", 1000) if j["id"] == job)
+            assert one == {name: lists[path][name] for name in names.split(",")}
+        problem(plant.ask("GET", f"{path}?fields=id,why"), 400, field="fields")
+    for names in ["", "id,", "nope", "id,,name", "ID"]:
+        problem(plant.ask("GET", f"/api/v1/jobs/{job}?fields={names}"), 400, field="fields")
+    assert "'nope'" in plant.ask("GET", "/api/v1/jobs?fields=id,nope").json()["detail"]
+    # What may not be seen is not there by being named.
+    got = plant.ask("GET", f"/api/v1/jobs/{job}?fields=id,name,labels,cost_micros", token=tokens["other"]).json()
+    assert got == {"id": job}
+    plant.ask("POST", f"/api/v1/jobs/{job}/cancel")
+    ended = plant.ask("GET", f"/api/v1/jobs/{job}").json()
+    assert ended["node"] is None and ended["devices"] == [] and ended["scheduled_at"] is None
+    one = next(j for j in pages(plant, "/api/v1/jobs", 1000) if j["id"] == job)
+    assert one == {k: v for k, v in ended.items() if k not in ["why", "attempts"]}
+
+
+def test_jobs_are_found_by_label_and_by_text(plant, tokens):
+    def make(name, user="user1", **labels):
+        body = {"command": ["f"], "name": name, "labels": labels}
+        return plant.ask("POST", "/api/v1/jobs", body, token=tokens[user]).json()["id"]
+
+    red, blue = make("Find-Me-1", color="red", size="big"), make("find-me-2", color="blue", size="big")
+    gone = make("FIND-ME-3", color="red", size='a "b"=학')
+    plant.ask("POST", f"/api/v1/jobs/{gone}/cancel")
+
+    def ids(query, who=None, limit=3):
+        token = tokens[who] if who else None
+        found, cursor = [], ""
+        while cursor is not None:
+            page = plant.ask("GET", f"/api/v1/jobs?{query}&limit={limit}{cursor}", token=token).json()
+            found += [j["id"] for j in page["items"]]
+            cursor = page["next_cursor"] and f"&cursor={page['next_cursor']}"
+        return found
+
+    for limit in [1, 2, 1000]:
+        assert ids("label=color=red", limit=limit) == [gone, red]
+        assert ids("label=size=big", limit=limit) == [blue, red]
+        assert ids("q=find-me", limit=limit) == [gone, blue, red]
+    assert ids("label=size=big&label=color=red") == [red]
+    assert ids("label=color=red&state=Queued") == [red]
+    assert ids("label=size=a%20%22b%22%3D%ED%95%99") == [gone]
+    assert ids("label=color=green") == ids("label=color=re") == ids("q=find-me-9") == []
+    assert ids("q=FIND-ME-2") == [blue]
+    assert set(ids("q=uSer1", limit=1000)) >= {red, blue, gone}
+    assert red in ids(f"q={red}", limit=1000)
+    # Neither a name nor a label can be guessed by who may not see it; numbers and users are seen.
+    for who in ["other", "viewer1"]:
+        assert ids("q=find-me", who) == ids("label=color=red", who) == []
+        assert red in ids(f"q={red}", who, 1000) and red in ids("q=user1", who, 1000)
+    assert ids("q=find-me", "user1") == [gone, blue, red]
+    for query in ["label=color", "label==red", "q=", "q=%01", "q=" + "x" * 129, "label=a%01=b"]:
+        problem(plant.ask("GET", "/api/v1/jobs?" + query), 400, field=query.partition("=")[0])
+    problem(plant.ask("GET", "/api/v1/jobs?" + "&".join(["label=a=b"] * 17)), 400, field="label")
+
+
+def test_a_filter_that_matches_little_is_answered_in_short_pages(plant, tokens):
+    needle = plant.submit(["f"], name="needle-in-a-stack")["id"]
+    for _ in range(12):
+        plant.ask("POST", "/api/v1/jobs:batch", {"jobs": [{"command": ["f"], "name": "hay"}] * 1000})
+    seen, cursor, requests = [], "", 0
+    while cursor is not None:
+        page = plant.ask("GET", f"/api/v1/jobs?q=needle-in&fields=id{cursor}").json()
+        seen += page["items"]
+        requests += 1
+        cursor = page["next_cursor"] and f"&cursor={page['next_cursor']}"
+    assert seen == [{"id": needle}] and 2 <= requests <= 4
 
 
 def test_what_has_not_changed_is_not_sent_again(plant):

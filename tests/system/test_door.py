@@ -363,6 +363,15 @@ def test_a_second_stream_of_a_node_replaces_the_first(plant, agent):
     run_one(plant, agent)
 
 
+def test_lists_say_where_an_ended_job_ran(plant, agent):
+    job = run_one(plant, agent)
+    one = plant.ask("GET", f"/api/v1/jobs/{job}").json()
+    listed = next(j for j in plant.ask("GET", "/api/v1/jobs?state=Completed").json()["items"] if j["id"] == job)
+    assert listed == {k: v for k, v in one.items() if k not in ["attempts", "why"]}
+    assert listed["node"] == "fake-a" and listed["devices"] == one["attempts"][-1]["devices"] != []
+    assert listed["scheduled_at"] == one["attempts"][-1]["decided_at"]
+
+
 def test_nodes_and_devices_show_what_was_reported(plant, agent):
     node = plant.ask("GET", "/api/v1/nodes/fake-a").json()
     assert node["state"] == "ready" and node["cpu"] == 8.0 and node["isolation"] == "user" and node["connected"]

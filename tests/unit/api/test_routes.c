@@ -1,3 +1,4 @@
+#include "api/job_fields.h"
 #include "api/route.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -139,6 +140,42 @@ TEST("the document lists every kind of event")
     for (int k = 1; k < EVENT_KINDS; k++)
         CHECK_TEXT(json_string_value(json_array_get(kinds, (size_t)k - 1)),
                    event_name((enum event_kind)k));
+}
+
+static const json_t *schema_of(const json_t *doc, const char *name)
+{
+    return json_object_get(json_object_get(json_object_get(doc, "components"), "schemas"), name);
+}
+
+static bool lists_word(const json_t *list, const char *word)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(list, i, item)
+    {
+        if (strcmp(json_string_value(item), word) == 0)
+            return true;
+    }
+    return false;
+}
+
+TEST("the document has every field of a job, and knows which of them lists have")
+{
+    auto_json json_t *doc = document();
+    const json_t *properties = json_object_get(schema_of(doc, "JobPart"), "properties");
+    const json_t *all = json_object_get(schema_of(doc, "JobField"), "enum");
+    const json_t *of_list = json_object_get(schema_of(doc, "JobListField"), "enum");
+    const char *name;
+    size_t count = 0, in_list = 0;
+    for (bool one_only; (name = job_field_name(count, &one_only)); count++) {
+        ck_assert_msg(json_object_get(properties, name), "no property %s", name);
+        ck_assert_msg(lists_word(all, name), "no field %s", name);
+        ck_assert_msg(lists_word(of_list, name) == !one_only, "field %s of a list", name);
+        in_list += !one_only;
+    }
+    CHECK_INT(json_object_size(properties), count);
+    CHECK_INT(json_array_size(all), count);
+    CHECK_INT(json_array_size(of_list), in_list);
 }
 
 /*

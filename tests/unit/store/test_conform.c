@@ -272,6 +272,21 @@ CONFORM("ended jobs come newest first with their specs, by owner, state, team, a
     CHECK_TEXT(ASK(.id = QUERY_HISTORY, .team = ""), "");
 }
 
+CONFORM("a walk over ended jobs looks at no more rows than it may, and says where it stopped")
+{
+    some_jobs(p);
+    int64_t stopped = -1;
+    CHECK_TEXT(ASK(.id = QUERY_HISTORY, .team = "nobody's", .looks = 2, .ret_stopped = &stopped),
+               "");
+    CHECK_INT(stopped, 2);
+    CHECK_TEXT(ASK(.id = QUERY_HISTORY, .before = 2, .looks = 2, .ret_stopped = &stopped),
+               "job_history 1, job_spec 1");
+    CHECK_INT(stopped, 0);
+    CHECK_TEXT(ASK(.id = QUERY_HISTORY, .limit = 1, .looks = 2, .ret_stopped = &stopped),
+               "job_history 3, job_spec 3");
+    CHECK_INT(stopped, 3);
+}
+
 CONFORM(
     "what belongs to a job is shown to its owner, to no other principal, and to whoever may all")
 {
