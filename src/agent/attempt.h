@@ -61,6 +61,7 @@ struct attempt {
 
     struct energy_meter *meters; /* one a device */
     size_t meter_count;
+    int64_t meters_kept_mono_ms; /* when they were last written down */
     struct last_look *last_look; /* ENDING: the reading under way */
     struct after *last_look_timer;
     struct after *clean_timer; /* to the next look at its folder, or at what it left */

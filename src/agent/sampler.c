@@ -15,6 +15,8 @@
 /* A look at the machine must cover this much time to say anything about its processors. */
 #define HOST_LOOK_LEAST_MS 1000
 #define HOST_FIRST_LOOK_MS 200
+/* Least time between two writings of an attempt's meters. */
+#define KEEP_METERS_MS     1000
 
 struct sampler {
     struct agent *agent;
@@ -127,8 +129,13 @@ static void feed_one(struct sampler *s, struct attempt *a, const struct gpu_repo
                                   d->sample.boot_ms ? d->sample.boot_ms : r->boot_ms,
                                   s->interval_ms);
     }
-    if (a->folder)
+    /* Every start and end of any job is a report: not for each of them. */
+    int64_t now_ms = clock_mono_ms();
+    if (a->folder &&
+        (!a->meters_kept_mono_ms || now_ms - a->meters_kept_mono_ms >= KEEP_METERS_MS)) {
+        a->meters_kept_mono_ms = now_ms;
         keep_meters(a);
+    }
 }
 
 static void feed_meters(struct sampler *s, const struct gpu_report *r)

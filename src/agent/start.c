@@ -178,7 +178,7 @@ static void find_account(void *state, void *job)
     struct account_job *j = job;
     (void)state;
     pthread_mutex_lock(&account_lock);
-    j->rc = account_find(j->map, j->user, &j->account, &j->err);
+    j->rc = account_find_recent(j->map, j->user, clock_mono_ms(), &j->account, &j->err);
     pthread_mutex_unlock(&account_lock);
 }
 

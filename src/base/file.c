@@ -94,7 +94,7 @@ int file_replace(const char *path, const void *p, size_t len, mode_t mode, struc
     return file_sync_parent(path, e);
 }
 
-int file_make_folder(const char *path, mode_t mode, struct err *e)
+static int make_folders_above(const char *path, struct err *e)
 {
     auto_free char *part = mem_strdup(path);
     for (char *p = part + 1; *p; p++) {
@@ -105,7 +105,20 @@ int file_make_folder(const char *path, mode_t mode, struct err *e)
             return err_sys(e, errno, "could not make folder '%s'", part);
         *p = '/';
     }
-    if (mkdir(path, mode) < 0 && errno != EEXIST)
+    return 0;
+}
+
+int file_make_folder(const char *path, mode_t mode, struct err *e)
+{
+    if (mkdir(path, mode) == 0)
+        return 0;
+    if (errno == ENOENT) {
+        if (make_folders_above(path, e) < 0)
+            return -1;
+        if (mkdir(path, mode) == 0)
+            return 0;
+    }
+    if (errno != EEXIST)
         return err_sys(e, errno, "could not make folder '%s'", path);
 
     struct stat st;

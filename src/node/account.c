@@ -21,6 +21,8 @@
 #define UID_NOBODY  65534
 #define GROUPS_MOST 4096
 #define MAP_MOST    (16 << 20)
+#define RECENT_MOST 16
+#define RECENT_MS   10000
 
 /* Ranges that nobody else uses by the list that systemd keeps (UIDS-GIDS): above all containers,
  * and a smaller one for a user namespace that has only the first 65,536. */
@@ -52,6 +54,11 @@ struct account_map {
         char *user;
     } * entries;
     size_t count;
+    struct recent {
+        char *user;
+        struct account account;
+        int64_t found_mono_ms;
+    } recent[RECENT_MOST];
 };
 
 void account_done(struct account *a)
@@ -163,10 +170,19 @@ int account_map_open(const struct account_options *o, struct account_map **ret, 
     return 0;
 }
 
+static void forget(struct recent *r)
+{
+    free(r->user);
+    account_done(&r->account);
+    *r = (struct recent){0};
+}
+
 void account_map_close(struct account_map *m)
 {
     if (!m)
         return;
+    for (size_t i = 0; i < RECENT_MOST; i++)
+        forget(&m->recent[i]);
     for (size_t i = 0; i < m->count; i++)
         free(m->entries[i].user);
     free(m->entries);
@@ -314,5 +330,29 @@ int account_find(struct account_map *m, const char *user, struct account *ret, s
     }
     ret->gid = ret->uid;
     take_device_groups(ret);
+    return 0;
+}
+
+int account_find_recent(struct account_map *m, const char *user, int64_t now_mono_ms,
+                        struct account *ret, struct err *e)
+{
+    struct recent *oldest = &m->recent[0];
+    for (size_t i = 0; i < RECENT_MOST; i++) {
+        struct recent *r = &m->recent[i];
+        if (r->user && now_mono_ms - r->found_mono_ms >= RECENT_MS)
+            forget(r);
+        if (r->user && strcmp(r->user, user) == 0) {
+            account_copy(ret, &r->account);
+            return 0;
+        }
+        if (r->found_mono_ms < oldest->found_mono_ms)
+            oldest = r;
+    }
+    if (account_find(m, user, ret, e) < 0)
+        return -1;
+    forget(oldest);
+    oldest->user = mem_strdup(user);
+    oldest->found_mono_ms = now_mono_ms;
+    account_copy(&oldest->account, ret);
     return 0;
 }

@@ -50,6 +50,11 @@ void account_map_close(struct account_map *m);
  */
 int account_find(struct account_map *m, const char *user, struct account *ret, struct err *e);
 
+/* The same, but what was found up to 10 s before NOW_MONO_MS is found again without asking: a name
+ * service reads half a dozen files for each question, or asks over the network. */
+int account_find_recent(struct account_map *m, const char *user, int64_t now_mono_ms,
+                        struct account *ret, struct err *e);
+
 /* Pure: whether [FIRST, FIRST + COUNT) is mapped by the text of /proc/self/uid_map. */
 bool account_range_is_mapped(const char *uid_map, uid_t first, unsigned count);
 

@@ -317,7 +317,8 @@ int cgroup_make(const struct cgroup_parent *p, const char *name, const struct cg
     auto_cgroup struct cgroup c = {0};
     if (make_folder(p->unified, name, &c.unified, e) < 0 ||
         make_folder(p->memory, name, &c.memory, e) < 0 ||
-        make_folder(p->cpu, name, &c.cpu, e) < 0 || make_folder(p->pids, name, &c.pids, e) < 0)
+        (l->cpu_milli && make_folder(p->cpu, name, &c.cpu, e) < 0) ||
+        make_folder(p->pids, name, &c.pids, e) < 0)
         return -1;
     if (c.unified)
         limit_unified(&c, l);

@@ -264,8 +264,8 @@ void job_log_note(struct job_log *l, const char *sentence)
     l->line_len = 0;
 }
 
-int job_log_open(const char *folder, int64_t quota_bytes, int64_t line_bytes, int64_t rate_bytes,
-                 struct job_log **ret, struct err *e)
+struct job_log *job_log_open(const char *folder, int64_t quota_bytes, int64_t line_bytes,
+                             int64_t rate_bytes)
 {
     assert(quota_bytes >= QUOTA_LEAST);
     struct job_log *l = mem_new(struct job_log);
@@ -274,14 +274,8 @@ int job_log_open(const char *folder, int64_t quota_bytes, int64_t line_bytes, in
     l->segment_room = (quota_bytes - l->head_room) / TAIL_SEGMENTS;
     l->line_most = line_bytes;
     l->rate = rate_bytes;
-    open_file(l);
-    if (l->fd < 0) {
-        int why = errno;
-        job_log_close(l);
-        return err_sys(e, why, "could not create the log in folder '%s'", folder);
-    }
-    *ret = l;
-    return 0;
+    l->fd = -1; /* made when there is something to write */
+    return l;
 }
 
 static void finish(struct job_log *l)
@@ -294,9 +288,9 @@ static void finish(struct job_log *l)
 void job_log_sync(struct job_log *l)
 {
     finish(l);
+    /* That it fails is known from the writes, and no reason to lose an exit. */
     if (l->fd >= 0)
-        fdatasync(
-            l->fd); /* that it fails is known from the writes, and no reason to lose an exit */
+        fdatasync(l->fd);
 }
 
 void job_log_close(struct job_log *l)

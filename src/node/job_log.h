@@ -21,9 +21,10 @@
 /* The writing side; belongs to the shim. */
 struct job_log;
 
-/* A quarter of QUOTA_BYTES is for the first part. 0 for LINE_BYTES or RATE_BYTES: no such limit. */
-int job_log_open(const char *folder, int64_t quota_bytes, int64_t line_bytes, int64_t rate_bytes,
-                 struct job_log **ret, struct err *e);
+/* A quarter of QUOTA_BYTES is for the first part. 0 for LINE_BYTES or RATE_BYTES: no such limit.
+ * The first file is made when there is something to write: many jobs say nothing. */
+struct job_log *job_log_open(const char *folder, int64_t quota_bytes, int64_t line_bytes,
+                             int64_t rate_bytes);
 /* Never fails: what the disk does not take is counted and marked. Returns how many of these bytes
  * were left out because of the rate. */
 size_t job_log_write(struct job_log *l, const char *p, size_t len, int64_t now_mono_ms);

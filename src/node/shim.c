@@ -79,7 +79,9 @@ static void reap(struct shim *s, int64_t now_ms)
 static void on_job_ended(struct shim *s, int64_t now_ms)
 {
     s->limit_at = s->warn_at = s->memory_at = NEVER;
-    size_t left = shim_count_all(s);
+    /* A group that can be removed had nobody in it, which is quicker than to look for them. */
+    s->nothing_left = s->no_children && s->has_cgroup && shim_leave_group(s);
+    size_t left = s->nothing_left ? 0 : shim_count_all(s);
     s->nothing_left = left == 0;
     if (!left || s->ending != ENDING_NOT)
         return;
@@ -293,6 +295,8 @@ int shim_main(const char *folder)
         .progress_at = NEVER,
         .output_at = NEVER,
         .kill_again_ms = KILL_AGAIN_MS,
+        .oom_kills = -1,
+        .memory_peak_bytes = -1,
     };
     close_range(SHIM_SOCKET + 1, ~0U, 0);
     setsid(); /* started by hand it may be a leader already */

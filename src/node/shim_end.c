@@ -100,6 +100,19 @@ size_t shim_count_all(struct shim *s)
     return count;
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+bool shim_leave_group(struct shim *s)
+{
+    s->oom_kills = larger(s->oom_kills, cgroup_oom_kills(&s->cgroup));
+    s->memory_peak_bytes = larger(s->memory_peak_bytes, cgroup_memory_peak_bytes(&s->cgroup));
+    s->has_cgroup = !cgroup_remove(&s->cgroup);
+    return !s->has_cgroup;
+}
+
 /* The exact share, which takes the kernel a walk over the process's pages. */
 static int64_t share_bytes(pid_t pid)
 {
@@ -239,8 +252,8 @@ static void fill(struct shim *s, struct attempt_exit *x)
     x->start_ms = s->wall_start_ms;
     x->run_ms = s->end_ms - s->start_ms;
     x->end_ms = s->wall_start_ms + x->run_ms;
-    x->oom_kills = s->has_cgroup ? cgroup_oom_kills(&s->cgroup) : -1;
-    x->memory_peak_bytes = s->has_cgroup ? cgroup_memory_peak_bytes(&s->cgroup) : -1;
+    x->oom_kills = s->oom_kills;
+    x->memory_peak_bytes = s->memory_peak_bytes;
 
     struct rusage use;
     getrusage(RUSAGE_CHILDREN, &use);
@@ -294,10 +307,9 @@ static void leave_outcome(const struct shim *s, const struct attempt_exit *x)
 int shim_record_end(struct shim *s)
 {
     struct attempt_exit x = {0};
-    fill(s, &x);
-    /* The kernel may need a moment to see that the last process has left. */
-    for (int i = 0; s->has_cgroup && !cgroup_remove(&s->cgroup) && i < 5; i++)
+    for (int i = 0; s->has_cgroup && !shim_leave_group(s) && i < 5; i++)
         usleep(2000);
+    fill(s, &x);
     leave_outcome(s, &x);
 
     useconds_t wait_us = 100000;

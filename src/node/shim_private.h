@@ -47,10 +47,11 @@ struct shim {
     struct job_child_failure failure;
 
     enum ending ending;
-    char why[320];            /* a cancel's reason */
-    bool warned, kill_sent;   /* kill_sent: SIGKILL by us */
-    int64_t left;             /* processes that outlived the first one */
-    int64_t oom_kills_before; /* of the whole machine */
+    char why[320];                        /* a cancel's reason */
+    bool warned, kill_sent;               /* kill_sent: SIGKILL by us */
+    int64_t left;                         /* processes that outlived the first one */
+    int64_t oom_kills_before;             /* of the whole machine */
+    int64_t oom_kills, memory_peak_bytes; /* by its group when we left it; -1: not known */
 
     int64_t wall_start_ms, start_ms, end_ms; /* of the word to go, of the first process's end */
     int64_t warn_at, limit_at, kill_at, memory_at, progress_at, output_at;
@@ -69,6 +70,9 @@ void shim_warn_all(struct shim *s);
 void shim_kill_all(struct shim *s);
 /* How many processes of the job there are, the first one and our own helpers aside. */
 size_t shim_count_all(struct shim *s);
+/* Takes down what the job's group knows and removes it. False: somebody is still in it, or the
+ * kernel has not yet seen that the last one has left. */
+bool shim_leave_group(struct shim *s);
 /* Bytes of memory that the job has for itself; only asked without a cgroup. */
 int64_t shim_memory_bytes(struct shim *s);
 /* The exit record, and its durable writing. Returns enum shim_result. */

@@ -104,9 +104,8 @@ static int open_places(struct shim *s, struct err *e)
     const struct attempt_spec *spec = &s->spec;
     if (attempt_exit_reserve(s->folder, e) < 0)
         return -1;
-    if (job_log_open(s->folder, spec->log_quota_bytes, spec->log_line_bytes, spec->log_rate_bytes,
-                     &s->log, e) < 0)
-        return -1;
+    s->log =
+        job_log_open(s->folder, spec->log_quota_bytes, spec->log_line_bytes, spec->log_rate_bytes);
     if (result_make(spec, &s->result, e) < 0)
         return -1;
     auto_free char *job = mem_printf("%s/job", s->folder);

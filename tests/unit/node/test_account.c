@@ -69,6 +69,30 @@ TEST("a user with an account of the same name runs as that account")
     CHECK(access(p.map, F_OK) < 0);
 }
 
+TEST("what was found lately is found again without asking, for ten seconds")
+{
+    auto_place struct place p = a_place();
+    auto_account_map struct account_map *m = a_map(&p, 10, false);
+    const char moved[] = "alice:x:1007:1007::/home/alice:/bin/sh\n";
+    const int64_t times[] = {5000, 14999, 15000}, uids[] = {1000, 1000, 1007};
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        auto_account struct account a = {0}, b = {0};
+        CHECK_OK(account_find_recent(m, "alice", times[i], &a, &test_err));
+        CHECK_INT(a.uid, uids[i]);
+        CHECK_TEXT(a.home, "/home/alice");
+        CHECK_OK(file_replace(p.passwd, moved, strlen(moved), 0644, &test_err));
+        CHECK_FAILS(account_find_recent(m, "root", times[i], &b, &test_err), ERR_DENIED, "as root");
+    }
+    auto_account struct account last = {0};
+    for (int i = 0; i < 40; i++) {
+        char user[16];
+        snprintf(user, sizeof user, "user%d", i % 8);
+        account_done(&last);
+        CHECK_OK(account_find_recent(m, user, 16000 + i, &last, &test_err));
+        CHECK_TEXT(last.name, user);
+    }
+}
+
 TEST("a user without one gets a uid for ever, never one in use, also after a restart")
 {
     auto_place struct place p = a_place();
