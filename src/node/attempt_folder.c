@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "node/attempt_record.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,9 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RECORD_MOST 65536
-/* More than any exit record has. */
-#define EXIT_ROOM   8192
+#define RECORD_MOST  65536
+/* The places in `lock`. Each has more room than its record can need: that of the start has four
+ * paths, that of the end its sentences. */
+#define STARTED_AT   0
+#define STARTED_ROOM 8192
+#define EXIT_AT      8192
+#define EXIT_ROOM    8192
 
 static char *in(const char *folder, const char *file)
 {
@@ -89,24 +94,45 @@ static int read_record(const char *folder, const char *file, char **ret, size_t 
     return -1;
 }
 
-static int read_started(const char *folder, struct attempt_status *s, bool *ret_is_there,
-                        struct err *e)
+/* The bytes of LOCK's record at START; NULL: there is none. */
+static char *record_at(const char *lock, size_t len, size_t start, size_t room)
 {
-    auto_free char *text = NULL;
+    if (len <= start || !lock[start])
+        return NULL;
+    return mem_strndup(lock + start, len - start < room ? len - start : room);
+}
+
+/* Both records' bytes; NULL for one that is not there. */
+static int read_records(const char *folder, char **ret_started, char **ret_exit, struct err *e)
+{
+    auto_free char *lock = NULL;
+    auto_free char *started = NULL;
     size_t len;
-    if (read_record(folder, "started", &text, &len, e) < 0)
+    *ret_started = *ret_exit = NULL;
+    if (read_record(folder, "lock", &lock, &len, e) < 0)
         return -1;
-    *ret_is_there = text != NULL;
-    if (!text)
-        return 0;
-    if (!attempt_started_parse(text, len, &s->started)) {
-        snprintf(s->note, sizeof s->note, "its start was recorded, but the record is damaged");
-        return 0;
+    if (lock) {
+        started = record_at(lock, len, STARTED_AT, STARTED_ROOM);
+        *ret_exit = record_at(lock, len, EXIT_AT, EXIT_ROOM);
     }
+    /* An older shim's. */
+    if (!started && read_record(folder, "started", &started, &len, e) < 0)
+        return -1;
+    if (!*ret_exit && read_record(folder, "exit", ret_exit, &len, e) < 0)
+        return -1;
+    *ret_started = TAKE(started);
+    return 0;
+}
+
+static void take_started(const char *text, struct attempt_status *s)
+{
     char boot_id[BOOT_ID_SIZE];
+    if (!attempt_started_parse(text, strlen(text), &s->started)) {
+        snprintf(s->note, sizeof s->note, "its start was recorded, but the record is damaged");
+        return;
+    }
     s->has_started = true;
     s->same_boot = strcmp(boot_id_read(boot_id), s->started.boot_id) == 0;
-    return 0;
 }
 
 int attempt_state(const char *folder, struct attempt_status *ret, struct err *e)
@@ -117,26 +143,23 @@ int attempt_state(const char *folder, struct attempt_status *ret, struct err *e)
     s.shim = attempt_lock_holder(folder, e);
     if (s.shim < 0)
         return -1;
-    bool was_started;
-    if (read_started(folder, &s, &was_started, e) < 0)
+    auto_free char *started = NULL;
+    auto_free char *ended = NULL;
+    if (read_records(folder, &started, &ended, e) < 0)
         return -1;
+    if (started)
+        take_started(started, &s);
 
     if (s.shim > 0) {
         s.state = ATTEMPT_RUNNING;
+    } else if (ended && attempt_exit_parse(ended, strlen(ended), &s.end)) {
+        s.state = ATTEMPT_ENDED;
+    } else if (started || ended) {
+        s.state = ATTEMPT_LOST;
+        if (ended)
+            snprintf(s.note, sizeof s.note, "its exit record is damaged");
     } else {
-        auto_free char *text = NULL;
-        size_t len;
-        if (read_record(folder, "exit", &text, &len, e) < 0)
-            return -1;
-        if (text && attempt_exit_parse(text, len, &s.end)) {
-            s.state = ATTEMPT_ENDED;
-        } else if (was_started || text) {
-            s.state = ATTEMPT_LOST;
-            if (text)
-                snprintf(s.note, sizeof s.note, "its exit record is damaged");
-        } else {
-            s.state = ATTEMPT_NEVER_STARTED;
-        }
+        s.state = ATTEMPT_NEVER_STARTED;
     }
     *ret = s;
     s = (struct attempt_status){0};
@@ -214,67 +237,73 @@ static int sync_folders(const char *folder, struct err *e)
     return file_sync_folder(above, e);
 }
 
-static int write_started(int fd, const char *folder, const struct attempt_started *s, struct err *e)
+bool attempt_was_begun(const char *folder, int lock)
 {
-    auto_text struct text t = {0};
-    attempt_started_text(s, &t);
-    if (file_write_all(fd, t.data, t.len, e) < 0)
-        return -1;
-    if (FAILPOINT("shim.in_started"))
-        return err_sys(e, ENOSPC, "could not write");
-    if (fsync(fd) < 0)
-        return err_sys(e, errno, "could not sync");
-    return sync_folders(folder, e);
+    char first = 0;
+    auto_free char *started = in(folder, "started"); /* an older shim's */
+    auto_free char *ended = in(folder, "exit");
+    return pread(lock, &first, 1, STARTED_AT) < 0 || first || access(started, F_OK) == 0 ||
+           access(ended, F_OK) == 0;
 }
 
-int attempt_started_write(const char *folder, const struct attempt_started *s, struct err *e)
+static int write_at(int fd, const char *p, size_t len, off_t at, struct err *e)
 {
-    auto_free char *path = in(folder, "started");
-    auto_close int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 && errno == EEXIST)
-        return err_set(e, ERR_CONFLICT, "this attempt was started before");
-    if (fd < 0)
-        return err_sys(e, errno, "could not create file '%s'", path);
-    if (write_started(fd, folder, s, e) == 0)
-        return 0;
-    /* Nothing ran and nothing will, so the attempt may be tried again. */
-    unlink(path);
-    return err_wrap(e, "file '%s'", path);
-}
-
-int attempt_exit_reserve(const char *folder, struct err *e)
-{
-    static const char zeros[EXIT_ROOM];
-    auto_free char *path = in(folder, "exit.new");
-    auto_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return err_sys(e, errno, "could not create file '%s'", path);
-    /* Written, not only allocated: a file system may turn allocated space into data only with more
-     * space, and copy-on-write ones give no promise at all. */
-    if (file_write_all(fd, zeros, sizeof zeros, e) < 0)
-        return err_wrap(e, "file '%s'", path);
+    while (len) {
+        ssize_t n = pwrite(fd, p, len, at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_sys(e, errno, "could not write the attempt's record");
+        p += n;
+        at += n;
+        len -= (size_t)n;
+    }
     return 0;
 }
 
-int attempt_exit_write(const char *folder, const struct attempt_exit *x, struct err *e)
+static int sync_start(int lock, const char *folder, struct err *e)
+{
+    if (FAILPOINT("shim.in_started"))
+        return err_sys(e, ENOSPC, "could not write the attempt's record");
+    if (fsync(lock) < 0)
+        return err_sys(e, errno, "could not sync the attempt's record");
+    return sync_folders(folder, e);
+}
+
+int attempt_started_write(const char *folder, int lock, const struct attempt_started *s,
+                          struct err *e)
+{
+    auto_text struct text t = {0};
+    attempt_started_text(s, &t);
+    if (t.len >= STARTED_ROOM)
+        return err_set(e, ERR_TOO_LARGE, "the attempt's record has over %d bytes", STARTED_ROOM);
+    if (write_at(lock, t.data, t.len, STARTED_AT, e) == 0 && sync_start(lock, folder, e) == 0)
+        return 0;
+    /* Nothing ran and nothing will, so the attempt may be tried again. */
+    if (ftruncate(lock, 0) < 0)
+        return err_wrap(e, "it counts as started");
+    return -1;
+}
+
+int attempt_exit_reserve(int lock, struct err *e)
+{
+    static const char zeros[EXIT_ROOM];
+    /* Written, not only allocated: a file system may turn allocated space into data only with more
+     * space, and copy-on-write ones give no promise at all. */
+    return write_at(lock, zeros, sizeof zeros, EXIT_AT, e);
+}
+
+int attempt_exit_write(int lock, const struct attempt_exit *x, struct err *e)
 {
     auto_text struct text t = {0};
     attempt_exit_text(x, &t);
-    auto_free char *path = in(folder, "exit");
-    auto_free char *beside = in(folder, "exit.new");
-    /* Over what was reserved, which needs no new space; cut to length afterwards. */
-    auto_close int fd = open(beside, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return err_sys(e, errno, "could not open file '%s'", beside);
-    if (file_write_all(fd, t.data, t.len, e) < 0)
-        return err_wrap(e, "file '%s'", beside);
-    if (ftruncate(fd, (off_t)t.len) < 0 || fsync(fd) < 0)
-        return err_sys(e, errno, "could not sync file '%s'", beside);
-    if (FAILPOINT("shim.before_exit_rename"))
-        return err_sys(e, ENOSPC, "could not rename '%s'", beside);
-    if (rename(beside, path) < 0)
-        return err_sys(e, errno, "could not rename '%s' to '%s'", beside, path);
-    if (FAILPOINT("shim.after_exit_rename"))
-        return err_sys(e, EIO, "could not sync folder '%s'", folder);
-    return file_sync_folder(folder, e);
+    /* Over what was reserved, which needs no new space. */
+    assert(t.len < EXIT_ROOM);
+    if (write_at(lock, t.data, t.len, EXIT_AT, e) < 0)
+        return -1;
+    if (FAILPOINT("shim.in_exit"))
+        return err_sys(e, EIO, "could not sync the attempt's record");
+    if (fdatasync(lock) < 0)
+        return err_sys(e, errno, "could not sync the attempt's record");
+    return 0;
 }

@@ -2,10 +2,10 @@
  * An attempt on this machine, as files. `<agent data>/attempts/<external name>/` holds
  *
  *     spec       what to run (attempt_spec.h); agent -> shim
- *     lock       locked by the shim while it lives, by a POSIX record lock: it names its holder and
- *                is not inherited by what the shim forks
- *     started    made with O_EXCL and synced, with its folders, before anything runs
- *     exit       how it ended; replaces exit.new, synced, before the shim ends
+ *     lock       the shim's: locked while it lives, by a POSIX record lock, which names its holder
+ *                and is not inherited by what the shim forks. In it, each in a place of its own:
+ *                the record of the start, synced with the folders before anything runs, and that
+ *                of the end, synced before the shim ends. Zeros: not there
  *     cancel     somebody asked to end it, and why; agent -> shim
  *     progress   the last word on how far it is; shim -> agent
  *     log.*      its output (job_log.h)
@@ -13,6 +13,9 @@
  *
  * Everything but job/ belongs to the agent's account and is closed to others. All readers here take
  * any bytes at all: a damaged file is a missing one, and the state says so in its note.
+ *
+ * Shims of before 0.2 left an empty `lock` and the records in files `started` and `exit`; these are
+ * still read.
  */
 #ifndef NODE_ATTEMPT_FOLDER_H
 #define NODE_ATTEMPT_FOLDER_H
@@ -79,7 +82,7 @@ struct attempt_exit {
 struct attempt_status {
     enum attempt_state state;
     pid_t shim;       /* RUNNING: who holds the lock */
-    bool has_started; /* `started` is filled in */
+    bool has_started; /* STARTED is filled in */
     bool same_boot;   /* it was made since this machine booted */
     struct attempt_started started;
     struct attempt_exit end; /* ENDED */
@@ -99,17 +102,21 @@ int attempt_cancel_write(const char *folder, const char *reason, struct err *e);
 /* "" when nobody asked. Returns whether somebody did. */
 bool attempt_cancel_read(const char *folder, char *ret_reason, size_t room);
 
-/* Shim: the lock. RET_FD stays open for life. ERR_CONFLICT: another shim has it. */
+/* Shim: the lock. RET_FD stays open for life, and no other descriptor of this file may be opened:
+ * closing one lets go of the lock. ERR_CONFLICT: another shim has it. */
 int attempt_lock(const char *folder, int *ret_fd, struct err *e);
+/* Shim, with the lock: has one been here before? */
+bool attempt_was_begun(const char *folder, int lock);
 /* Who holds the lock; 0: nobody. -1: could not be asked, or it is held in another process
  * namespace, so nothing can be said about the attempt from here. */
 pid_t attempt_lock_holder(const char *folder, struct err *e);
 
-/* Shim: makes `started`, synced with the folders around it. ERR_CONFLICT: it was started before. */
-int attempt_started_write(const char *folder, const struct attempt_started *s, struct err *e);
+/* Shim: the record of the start, synced with the folders around it. On failure there is none. */
+int attempt_started_write(const char *folder, int lock, const struct attempt_started *s,
+                          struct err *e);
 /* Shim: space for the exit record, so that a full disk can't cost us the exit code. */
-int attempt_exit_reserve(const char *folder, struct err *e);
-int attempt_exit_write(const char *folder, const struct attempt_exit *x, struct err *e);
+int attempt_exit_reserve(int lock, struct err *e);
+int attempt_exit_write(int lock, const struct attempt_exit *x, struct err *e);
 
 /* Pure. False when the bytes aren't such a record. Unknown keys are passed over: shims outlive an
  * upgrade of the agent. */

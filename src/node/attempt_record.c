@@ -1,5 +1,5 @@
-/* The texts of `started` and `exit`: lines of key=value between a first and a last line. A record
- * without its last line is a damaged one. */
+/* The texts of the records of an attempt's start and end: lines of key=value between a first and a
+ * last line. A record without its last line is a damaged one. */
 #include "node/attempt_record.h"
 #include "node/attempt_folder.h"
 

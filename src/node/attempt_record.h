@@ -1,4 +1,4 @@
-/* The bytes of an attempt's `started` and `exit`; reading them is in attempt_folder.h. */
+/* The bytes of an attempt's two records; reading them is in attempt_folder.h. */
 #ifndef NODE_ATTEMPT_RECORD_H
 #define NODE_ATTEMPT_RECORD_H
 

@@ -3,8 +3,8 @@
  * needs the agent once the attempt has started. DIR is the attempt's folder; descriptor 3, where
  * there is one, is the agent's end of launcher.h.
  *
- * Lock -> spec -> log, cgroup, result folder -> fork -> `started` (synced) -> exec -> follow it ->
- * end what is left of it -> `exit` (synced) -> unlock by ending.
+ * Lock -> spec -> log, cgroup, result folder -> fork -> record of the start (synced) -> exec ->
+ * follow it -> end what is left of it -> `exit` (synced) -> unlock by ending.
  */
 #ifndef NODE_SHIM_H
 #define NODE_SHIM_H

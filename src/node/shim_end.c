@@ -315,7 +315,7 @@ int shim_record_end(struct shim *s)
     useconds_t wait_us = 100000;
     for (int tries = 0; tries < RECORD_TRIES; wait_us = 1000000 - 1) {
         struct err e = {0};
-        if (!FAILPOINT("shim.before_exit") && attempt_exit_write(s->folder, &x, &e) == 0) {
+        if (!FAILPOINT("shim.before_exit") && attempt_exit_write(s->lock, &x, &e) == 0) {
             (void)FAILPOINT("shim.after_exit");
             return SHIM_OK;
         }

@@ -77,9 +77,7 @@ static int claim(struct shim *s, struct err *e)
     }
     if (FAILPOINT("shim.after_lock"))
         return err_set(e, ERR_UNAVAILABLE, "could not go on in folder '%s'", s->folder);
-    auto_free char *started = mem_printf("%s/started", s->folder);
-    auto_free char *ended = mem_printf("%s/exit", s->folder);
-    s->not_ours = access(started, F_OK) == 0 || access(ended, F_OK) == 0;
+    s->not_ours = attempt_was_begun(s->folder, s->lock);
     if (s->not_ours)
         return err_set(e, ERR_CONFLICT, "this attempt was started before");
     return 0;
@@ -102,7 +100,7 @@ static int open_signals(struct shim *s, struct err *e)
 static int open_places(struct shim *s, struct err *e)
 {
     const struct attempt_spec *spec = &s->spec;
-    if (attempt_exit_reserve(s->folder, e) < 0)
+    if (attempt_exit_reserve(s->lock, e) < 0)
         return -1;
     s->log =
         job_log_open(s->folder, spec->log_quota_bytes, spec->log_line_bytes, spec->log_rate_bytes);
@@ -170,7 +168,7 @@ static int record_start(struct shim *s, struct err *e)
         started.shim = p.id;
     if (process_read(s->job, &p))
         started.job = p.id;
-    return attempt_started_write(s->folder, &started, e);
+    return attempt_started_write(s->folder, s->lock, &started, e);
 }
 
 static int start_job(struct shim *s, struct pipes *p, struct err *e)

@@ -23,8 +23,7 @@ static const struct {
     {"shim.child_before_exec=kill", ATTEMPT_ENDED, false},
     {"shim.after_exec=kill", ATTEMPT_LOST, true},
     {"shim.before_exit=kill", ATTEMPT_LOST, true},
-    {"shim.before_exit_rename=kill", ATTEMPT_LOST, true},
-    {"shim.after_exit_rename=kill", ATTEMPT_ENDED, true},
+    {"shim.in_exit=kill", ATTEMPT_ENDED, true},
     {"shim.after_exit=kill", ATTEMPT_ENDED, true},
     /* Steps that fail instead: nothing ran and may be tried again, or it is tried until it works.
      */
@@ -32,8 +31,7 @@ static const struct {
     {"shim.before_started=error", ATTEMPT_NEVER_STARTED, false},
     {"shim.in_started=error", ATTEMPT_NEVER_STARTED, false},
     {"shim.before_exit=error@1", ATTEMPT_ENDED, true},
-    {"shim.before_exit_rename=error@1", ATTEMPT_ENDED, true},
-    {"shim.after_exit_rename=error@1", ATTEMPT_ENDED, true},
+    {"shim.in_exit=error@1", ATTEMPT_ENDED, true},
 };
 
 TEST("wherever a shim dies, the state tells the truth and nothing starts twice")
@@ -96,18 +94,67 @@ TEST("a damaged exit record is a lost attempt, not a wrong result")
     rig_open(&r, "exit 3");
     auto_status struct attempt_status status = {0};
     rig_run(&r, &status);
-    auto_free char *path = mem_printf("%s/exit", r.folder);
-    auto_free char *text = NULL;
+    auto_free char *path = mem_printf("%s/lock", r.folder);
+    auto_free char *bytes = NULL;
     size_t len;
-    CHECK_OK(file_read(path, 65536, &text, &len, &test_err));
+    CHECK_OK(file_read(path, 65536, &bytes, &len, &test_err));
+    const size_t exit_at = 8192;
+    CHECK(len > exit_at);
 
-    for (size_t cut = 0; cut < len; cut += 7) {
-        CHECK_INT(truncate(path, (off_t)(len - 1 - cut)), 0);
+    for (size_t left = strlen(bytes + exit_at) - 1; left > 0; left -= left < 7 ? left : 7) {
+        CHECK_INT(truncate(path, (off_t)(exit_at + left)), 0);
         attempt_status_done(&status);
         CHECK_OK(attempt_state(r.folder, &status, &test_err));
         CHECK_INT(status.state, ATTEMPT_LOST);
         CHECK_TEXT(status.note, "its exit record is damaged");
     }
+    CHECK_INT(truncate(path, (off_t)exit_at), 0);
+    attempt_status_done(&status);
+    CHECK_OK(attempt_state(r.folder, &status, &test_err));
+    CHECK_INT(status.state, ATTEMPT_LOST);
+    CHECK_TEXT(status.note, "");
+    CHECK_INT(truncate(path, 0), 0);
+    attempt_status_done(&status);
+    CHECK_OK(attempt_state(r.folder, &status, &test_err));
+    CHECK_INT(status.state, ATTEMPT_NEVER_STARTED);
+}
+
+TEST("what an older shim left is read, and nothing is started over it")
+{
+    auto_rig struct rig r;
+    rig_open(&r, "exit 3");
+    auto_status struct attempt_status status = {0};
+    rig_run(&r, &status);
+    auto_free char *lock = mem_printf("%s/lock", r.folder);
+    auto_free char *bytes = NULL;
+    size_t len;
+    CHECK_OK(file_read(lock, 65536, &bytes, &len, &test_err));
+    const char *records[] = {bytes, bytes + 8192}, *const names[] = {"exit", "started"};
+    const enum attempt_state states[] = {ATTEMPT_LOST, ATTEMPT_NEVER_STARTED};
+
+    CHECK_INT(truncate(lock, 0), 0);
+    for (int i = 0; i < 2; i++) {
+        auto_free char *path = mem_printf("%s/%s", r.folder, names[i]);
+        CHECK_OK(file_replace(path, records[!i], strlen(records[!i]), 0600, &test_err));
+    }
+    attempt_status_done(&status);
+    CHECK_OK(attempt_state(r.folder, &status, &test_err));
+    CHECK_INT(status.state, ATTEMPT_ENDED);
+    CHECK_INT(status.end.status, 3);
+    CHECK(status.has_started && status.same_boot);
+    for (int i = 0; i < 2; i++) {
+        auto_close int fd = -1;
+        CHECK_OK(attempt_lock(r.folder, &fd, &test_err));
+        CHECK(attempt_was_begun(r.folder, fd));
+        auto_free char *path = mem_printf("%s/%s", r.folder, names[i]);
+        CHECK_INT(unlink(path), 0);
+        attempt_status_done(&status);
+        CHECK_OK(attempt_state(r.folder, &status, &test_err));
+        CHECK_INT(status.state, states[i]);
+    }
+    auto_close int fd = -1;
+    CHECK_OK(attempt_lock(r.folder, &fd, &test_err));
+    CHECK(!attempt_was_begun(r.folder, fd));
 }
 
 /* A file system of SIZE bytes at the rig's attempts; false: not possible here. */

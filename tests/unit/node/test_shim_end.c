@@ -178,7 +178,7 @@ TEST("leftovers are found by a known id when the files are damaged")
     kill(r.shim.pid, SIGKILL);
     rig_wait(&r, &status);
     attempt_status_done(&status);
-    auto_free char *started = mem_printf("%s/started", r.folder);
+    auto_free char *started = mem_printf("%s/lock", r.folder);
     auto_free char *spec = mem_printf("%s/spec", r.folder);
     CHECK_INT(truncate(started, 20), 0);
     CHECK_INT(truncate(spec, 20), 0);

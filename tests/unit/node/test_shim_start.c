@@ -332,7 +332,7 @@ TEST("as root a job runs as its user, without privileges, and sees only what is 
     auto_rig struct rig r;
     rig_open(&r, "id -u; id -G; grep NoNewPrivs /proc/self/status; "
                  "cat \"$0/spec\" \"$0/log.head\" 2>&1 | grep -c denied; "
-                 "touch \"$0/started\" \"$0/x\" 2>&1 | grep -c denied; "
+                 "touch \"$0/lock\" \"$0/x\" 2>&1 | grep -c denied; "
                  "ls /proc/self/fd | wc -l; test -w $(dirname $REEVE_PROGRESS_FILE) && echo mine");
     r.spec.command = list_add(r.spec.command, r.folder);
     r.spec.account.group_count = 1;
