@@ -64,6 +64,7 @@ class App extends Part {
     live.addEventListener('state', this.connection)
     this.offSession = session.onChange(() => {
       status.refresh()
+      this.place = here()
       this.requestUpdate()
     })
   }

@@ -50,6 +50,15 @@ export function mebibytes(v: number | null | undefined): string {
   ])
 }
 
+/** 3 / 10 GiB: both in the unit of the whole. */
+export function mebibytesOf(used: number | null | undefined, total: number | null | undefined): string {
+  if (total === null || total === undefined) return mebibytes(used)
+  const [size, unit] = total >= 1024 ? [1024, 'GiB'] : [1, 'MiB']
+  const digits = size === 1 ? 0 : 1
+  const part = used === null || used === undefined ? NONE : number(used / size, digits)
+  return `${part} / ${(total / size).toLocaleString(language, { maximumFractionDigits: digits })}${gap}${unit}`
+}
+
 export function bytes(v: number | null | undefined): string {
   if (v === null || v === undefined) return NONE
   return scaled(v, [

@@ -43,9 +43,11 @@ class Overview extends Part {
     return html`<h1 class="unseen">${t('overview.title')}</h1>
       ${this.figures(this.status.value)} ${this.attention()}
       <div class="columns">
-        <section class="column-wide" aria-labelledby="overview-gpus">${this.gpus()}</section>
         <div class="column">
+          <section aria-labelledby="overview-gpus">${this.gpus()}</section>
           <section aria-labelledby="overview-now">${this.now()}</section>
+        </div>
+        <div class="column">
           <section aria-labelledby="overview-next">${this.next(this.status.value)}</section>
           <section aria-labelledby="overview-aims">${this.aims(this.status.value)}</section>
         </div>
@@ -111,15 +113,18 @@ class Overview extends Part {
   }
 
   private device(d: Device, row: SampleRow | undefined) {
-    const memory = d.memory_total_mib ? (d.memory_used_mib ?? 0) / d.memory_total_mib : null
+    const cell = (name: string, value: string, values: (number | null)[] | undefined, max: number | undefined, kind: string) =>
+      html`<div class="device-cell device-${kind}"><span class="device-figure"><span class="device-label">${name}</span> ${value}</span>
+        <reeve-spark .values=${values} .max=${max} .label="${name}, ${t('overview.lastHour')}"></reeve-spark></div>`
     return html`<div class="device">
-      <div class="device-name"><a href=${to('fleet', d.id)}>GPU ${d.index}</a> <span class="quiet">${f.model(d.model)}</span></div>
-      <div class="device-state">${deviceState(d)}${d.job ? html`<a class="device-job" href=${to('jobs', d.job.id)}>${t('word.job')} ${d.job.id}</a> <span class="quiet">${d.job.user ?? ''}</span>` : nothing}</div>
-      <reeve-spark class="device-hour" .values=${row?.gpu_utilization} .max=${100} .label="${t('word.use')}, ${t('overview.lastHour')}"></reeve-spark>
-      <div class="device-use">${meter(d.gpu_utilization == null ? null : d.gpu_utilization / 100, f.percent(d.gpu_utilization), t('word.use'))}</div>
-      <div class="device-memory">${meter(memory, `${f.mebibytes(d.memory_used_mib)} / ${f.mebibytes(d.memory_total_mib)}`, t('word.memory'), 'memory')}</div>
-      <div class="device-power right">${f.watts(d.power_watts)}</div>
-      <div class="device-heat right">${f.celsius(d.temperature_celsius)}</div>
+      <div class="device-who">
+        <div class="device-name"><a href=${to('fleet', d.id)}>GPU ${d.index}</a> <span class="quiet">${f.model(d.model)}</span></div>
+        <div class="device-state">${deviceState(d)}${d.job ? html`<a class="device-job" href=${to('jobs', d.job.id)}>${t('word.job')} ${d.job.id}</a> <span class="quiet">${d.job.user ?? ''}</span>` : nothing}</div>
+      </div>
+      ${cell(t('word.use'), f.percent(d.gpu_utilization), row?.gpu_utilization, 100, 'use')}
+      ${cell(t('word.memory'), f.mebibytesOf(d.memory_used_mib, d.memory_total_mib), row?.memory_used_mib, d.memory_total_mib ?? undefined, 'memory')}
+      ${cell(t('word.power'), f.watts(d.power_watts), row?.power_watts, undefined, 'power')}
+      ${cell(t('word.temperature'), f.celsius(d.temperature_celsius), row?.temperature_celsius, 100, 'heat')}
     </div>`
   }
 
@@ -143,22 +148,23 @@ class Overview extends Part {
   }
 
   private next(s: Status) {
-    const list = this.queue.value?.items
+    const list = this.queue.value?.items.filter(j => j.position !== null)
     const head = html`<h2 id="overview-next">${t('overview.next')}</h2>`
     if (!list) return html`${head}${loading(2)}`
     if (!list.length)
       return html`${head}<p class="quiet line">${t('overview.queueEmpty')} ${session.may('submit') ? html`<a href=${to('submit')}>${t('overview.queueEmpty.next')}</a>` : nothing}</p>`
-    return html`${head}<ol class="jobs">${repeat(list.slice(0, 8), j => j.id, j => this.waitingJob(j))}</ol>
+    return html`${head}<ol class="jobs">${repeat(list.slice(0, 8), j => j.id, (j, i) => this.waitingJob(j, i ? (list[i - 1]!.reason ?? null) : null))}</ol>
       ${s.queue_length > 8 ? html`<p class="line"><a href=${to('queue')}>${tCount('overview.allOfQueue', s.queue_length)}</a></p>` : nothing}`
   }
 
-  private waitingJob(j: Job) {
+  /** WHYABOVE: the reason of the one in front, which need not be said again. */
+  private waitingJob(j: Job, whyAbove: string | null) {
     return html`<li class="job job-waiting">
       <a class="job-name" href=${to('jobs', j.id)}><span class="job-id">${j.id}</span>${j.name ?? ''}</a>
       <span class="job-who">${userName(j.user, session.me?.user)}</span>
       <span class="job-position right">#${j.position}</span>
       <span class="job-time right">${f.duration(f.since(j.submitted_at))}</span>
-      <span class="job-why quiet">${j.reason ?? ''}</span>
+      ${j.reason && j.reason !== whyAbove ? html`<span class="job-why quiet">${j.reason}</span>` : nothing}
     </li>`
   }
 
