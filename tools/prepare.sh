@@ -15,10 +15,13 @@ die() {
 
 # The packages of some groups (build, test, bench) that are not installed, one a line.
 missing_packages() {
-    local groups=" $* " group name rest wanted=()
+    local groups=" $* " group name rest wanted=() ID=
+    # shellcheck source=/dev/null
+    [ ! -r /etc/os-release ] || . /etc/os-release
     while read -r group name rest; do
         [[ $groups == *" $group "* ]] || continue
         [[ $rest =~ ^unless\ ([a-z]+) ]] && command -v "${BASH_REMATCH[1]}" >/dev/null && continue
+        [[ ! $rest =~ \ on\ ([a-z]+) ]] || [ "${BASH_REMATCH[1]}" = "$ID" ] || continue
         wanted+=("$name")
     done <"$top/tools/packages"
     # An installed one shows as "ii NAME"; dpkg-query fails when it does not know some of them.

@@ -72,19 +72,18 @@ python_venv() {
 
 # system_tests DIR [PYTEST OPTION...]: against the programs in DIR, which the tests find in REEVE_BUILD.
 # Returns what pytest does; 5 when the options choose no test.
-system_tests() {
-    local dir=$1 rc=0 xml
-    shift
-    if ! compgen -G 'tests/system/test_*.py' >/dev/null; then
-        echo "no system tests there"
-        return 0
-    fi
+system_tests() { run_pytest tests/system "$@"; }
+
+# run_pytest TESTS DIR [PYTEST OPTION...]
+run_pytest() {
+    local tests=$1 dir=$2 rc=0 xml
+    shift 2
     python_venv
-    xml=build-test/$dir.xml
+    xml=build-test/$dir-$(basename "$tests").xml
     rm -f "$xml"
-    echo "system tests of $dir"
-    REEVE_BUILD=$top/$dir PYTHONDONTWRITEBYTECODE=1 .venv/bin/python -m pytest -c tests/system/pytest.ini \
-        --rootdir tests/system --junit-xml "$xml" tests/system "$@" || rc=$?
+    echo "$tests with the programs of $dir"
+    REEVE_BUILD=$top/$dir PYTHONDONTWRITEBYTECODE=1 .venv/bin/python -m pytest -c "$tests/pytest.ini" \
+        --rootdir "$tests" --junit-xml "$xml" "$tests" "$@" || rc=$?
     [ $rc != 5 ] || echo "no test is chosen by: $*"
     [ ! -f "$xml" ] || .venv/bin/python - "$xml" >>"${STAGE_COUNTS:-/dev/null}" <<'PY'
 import sys

@@ -50,7 +50,7 @@ def test_each_package_is_named_once_and_says_what_it_is_for(top):
     lines = (top / "tools/packages").read_text().splitlines()
     rows = [line.split("#")[0].split() for line in lines if line and not line.startswith("#")]
     assert all(row[0] in ("build", "test", "bench") for row in rows)
-    assert all(len(row) == 2 or (len(row) == 4 and row[2] == "unless") for row in rows)
+    assert all(set(row[2::2]) <= {"unless", "on"} and len(row) % 2 == 0 for row in rows)
     names = [row[1] for row in rows]
     assert len(names) == len(set(names))
 
