@@ -1,7 +1,7 @@
 // Figures over time, by uPlot: lines with gaps where nothing was measured, a readout of the moment under the
 // pointer (Left and Right move it as well), the last values otherwise.
 import { html, nothing } from 'lit'
-import { styleMap } from 'lit/directives/style-map.js'
+import { styles } from './styles.ts'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import * as f from '../format.ts'
@@ -118,7 +118,7 @@ export class Chart extends Part {
     return html`<div class="chart-head"><span class="chart-label">${this.label}</span>
         <span class="chart-readout" aria-live="polite"><span class="quiet">${when}</span>
           ${this.series.map(
-            s => html`<span class="chart-value">${this.series.length > 1 ? html`<span class="chart-swatch" style=${styleMap({ background: `var(${s.color})` })}></span>${s.name} ` : nothing}${this.unit(this.at === null ? last(s) : (s.values[this.at] ?? null))}</span>`,
+            s => html`<span class="chart-value">${this.series.length > 1 ? html`<span class="chart-swatch" ${styles({ background: `var(${s.color})` })}></span>${s.name} ` : nothing}${this.unit(this.at === null ? last(s) : (s.values[this.at] ?? null))}</span>`,
           )}</span></div>
       <div class="chart-plot" tabindex="0" role="img" aria-label=${this.label || this.series.map(s => s.name).join(', ')} @keydown=${this.key}
         @blur=${() => this.plot?.setCursor({ left: -10, top: -10 })}></div>`

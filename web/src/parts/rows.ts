@@ -1,8 +1,8 @@
 // A table of any length: only the rows that are seen are in the document. Up, Down, PageUp, PageDown, Home
 // and End move, Enter opens. Rows have one height (two on a phone, where a row is a small card).
 import { html, nothing, type TemplateResult } from 'lit'
+import { styles } from './styles.ts'
 import { repeat } from 'lit/directives/repeat.js'
-import { styleMap } from 'lit/directives/style-map.js'
 import { Part } from './part.ts'
 
 export interface Column<T> {
@@ -146,19 +146,19 @@ export class Rows<T> extends Part {
     if (this.active >= this.items.length) this.active = Math.max(0, this.items.length - 1)
     return html`<div class="rows ${this.fill ? 'rows-fill' : ''}" role="grid" aria-label=${this.label} aria-rowcount=${this.items.length + 1}
       @scroll=${this.measure} @keydown=${this.key}>
-      ${this.phone ? nothing : html`<div class="rows-head" role="row" aria-rowindex="1" style=${styleMap({ gridTemplateColumns: tracks })}>
+      ${this.phone ? nothing : html`<div class="rows-head" role="row" aria-rowindex="1" ${styles({ 'grid-template-columns': tracks })}>
         ${shown.map(c => html`<span role="columnheader" class=${c.right ? 'right' : ''}>${c.head}</span>`)}
       </div>`}
-      <div class="rows-body" role="rowgroup" style=${styleMap({ height: `${this.items.length * height}px` })}>
+      <div class="rows-body" role="rowgroup" ${styles({ height: `${this.items.length * height}px` })}>
         ${repeat(items, this.keyOf, (item, i) => this.row(item, from + i, shown, columns, tracks))}
       </div>
     </div>`
   }
 
   private row(item: T, i: number, shown: Column<T>[], all: Column<T>[], tracks: string) {
-    const place = { transform: `translateY(${i * this.rowHeight}px)`, gridTemplateColumns: this.phone ? '' : tracks }
+    const place = { transform: `translateY(${i * this.rowHeight}px)`, 'grid-template-columns': this.phone ? '' : tracks }
     return html`<div role="row" class="row ${this.open ? 'row-open' : ''} ${this.phone ? 'row-card' : ''} ${this.mark?.(item) ?? ''}" aria-rowindex=${i + 2} data-row=${i}
-      tabindex=${i === this.active ? 0 : -1} style=${styleMap(place)}
+      tabindex=${i === this.active ? 0 : -1} ${styles(place)}
       @focus=${() => (this.active = i)} @click=${(e: MouseEvent) => this.clicked(e, item)}>
       ${shown.map(c => html`<span role="gridcell" class=${c.right ? 'right' : ''}>${c.cell(item)}</span>`)}
       ${this.phone ? html`<span role="gridcell" class="row-second">${all.filter(c => c.second).map(c => html`<span>${c.cell(item)}</span>`)}</span>` : nothing}
