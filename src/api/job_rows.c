@@ -40,6 +40,8 @@ void job_rows_keep_history(struct job_rows *r, const struct job_history_row *his
 
 void job_rows_done(struct job_rows *r)
 {
+    if (!r->has_spec && !r->has_history)
+        return;
     const char *texts[] = {r->spec.team,    r->spec.name,           r->spec.spec,
                            r->history.team, r->history.reason_text, r->history.devices};
     for (size_t i = 0; i < COUNT_OF(texts); i++)

@@ -1,33 +1,55 @@
 #include "base/json_out.h"
 
 #include "base/clock.h"
+#include "base/json_bytes.h"
 
 #include <assert.h>
 
-/* Most texts are short and need no escapes: one pass, nothing but the copy. False: this one does.
- */
-static bool quote_plain(struct text *t, const char *s, size_t len)
+static uint64_t word_at(const char *p)
 {
-    text_reserve(t, len + 2);
-    char *start = t->data + t->len, *to = start;
-    *to++ = '"';
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)s[i];
-        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') {
-            *start = '\0';
-            return false;
-        }
-        *to++ = (char)c;
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* Whether all of it is ASCII that needs no escape, as most texts are. */
+static bool is_plain(const char *s, size_t len)
+{
+    uint64_t special = 0;
+    if (len < 8) {
+        uint64_t word = UINT64_C(0x7878787878787878);
+        for (size_t i = 0; i < len; i++)
+            word = word << 8 | (unsigned char)s[i];
+        return !json_special_bytes(word);
     }
+    for (size_t i = 0; i + 8 <= len; i += 8)
+        special |= json_special_bytes(word_at(s + i));
+    return !(special | json_special_bytes(word_at(s + len - 8)));
+}
+
+/* Between quotes, behind a comma where COMMA and before a colon where COLON. */
+static bool quote_plain(struct text *t, const char *s, size_t len, bool comma, bool colon)
+{
+    if (!is_plain(s, len))
+        return false;
+    text_reserve(t, len + 4);
+    char *to = t->data + t->len;
+    if (comma)
+        *to++ = ',';
     *to++ = '"';
+    memcpy(to, s, len);
+    to += len;
+    *to++ = '"';
+    if (colon)
+        *to++ = ':';
     *to = '\0';
-    t->len += len + 2;
+    t->len = (size_t)(to - t->data);
     return true;
 }
 
 static void quote(struct text *t, const char *s, size_t len)
 {
-    if (quote_plain(t, s, len))
+    if (quote_plain(t, s, len, false, false))
         return;
     text_add_char(t, '"');
     size_t done = 0;
@@ -58,11 +80,15 @@ static void quote(struct text *t, const char *s, size_t len)
 
 static void before(struct json_out *o, const char *key)
 {
-    if (o->comma)
-        text_add_char(o->text, ',');
+    bool comma = o->comma;
+    size_t len = key ? strlen(key) : 0;
     o->comma = true;
+    if (key && quote_plain(o->text, key, len, comma, true))
+        return;
+    if (comma)
+        text_add_char(o->text, ',');
     if (key) {
-        quote(o->text, key, strlen(key));
+        quote(o->text, key, len);
         text_add_char(o->text, ':');
     }
 }

@@ -1,6 +1,7 @@
 #include "base/json_scan.h"
 
 #include "base/json.h"
+#include "base/json_bytes.h"
 
 #include <ctype.h>
 
@@ -76,16 +77,11 @@ static size_t escape_at(const char *p, const char *end, uint32_t *ret)
     return 11;
 }
 
-/* Whether the eight bytes at P are all plain: no quote, backslash, control character, nor part of
- * a longer character. A byte below what is taken from it borrows from the next one, which only
- * adds to bytes that are not plain. */
 static bool is_plain8(const char *p)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
     uint64_t word;
     memcpy(&word, p, sizeof word);
-    uint64_t quote = word ^ (ones * '"'), slash = word ^ (ones * '\\');
-    return !((word | (word - ones * 0x20) | (quote - ones) | (slash - ones)) & high);
+    return !json_special_bytes(word);
 }
 
 /* At the opening quote. */
