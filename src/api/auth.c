@@ -234,3 +234,10 @@ bool caller_sees_user(const struct api *a, enum sight sight)
 {
     return sight == SIGHT_ALL || !a->config.mask_users;
 }
+
+struct explain_reader caller_reads(const struct api *a, const struct caller *w)
+{
+    bool all = caller_scope(w, PERMISSION_JOBS_READ) == SCOPE_ALL;
+    return (struct explain_reader){.mask_users = a->config.mask_users && !all,
+                                   .language = w->language};
+}

@@ -3,6 +3,7 @@
 #define API_AUTH_H
 
 #include "api/call.h"
+#include "core/explain/explain.h"
 
 /* From the token, the unix socket's other end, or nothing; fills C->caller and C->scope.
  * ERR_UNAUTHENTICATED, ERR_DENIED. The account of a unix peer must be known: auth_account(). */
@@ -32,6 +33,8 @@ enum sight {
     SIGHT_ALL,
 };
 enum sight caller_sight(const struct caller *w, int64_t principal, int64_t submitter);
+/* How sentences are made for them. */
+struct explain_reader caller_reads(const struct api *a, const struct caller *w);
 /* Whether the user's name is shown. */
 bool caller_sees_user(const struct api *a, enum sight sight);
 

@@ -50,7 +50,9 @@ void call_fail(struct call *c, const struct err *e)
     jo_text(&o, "type", type);
     jo_text(&o, "title", err_title(e->code));
     jo_int(&o, "status", status);
-    jo_text(&o, "detail", e->text);
+    auto_text struct text detail = {0};
+    phrase_add(&detail, c->caller.language, e->text);
+    jo_text(&o, "detail", text_get(&detail));
     jo_text(&o, "instance", http_request_path(c->request));
     if (e->field[0])
         jo_text(&o, "field", e->field);

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/json_out.h"
 #include "net/http_server.h"
+#include "record/phrase.h"
 
 enum caller_kind {
     CALLER_NOBODY,
@@ -25,6 +26,7 @@ struct caller {
     int role; /* of a principal */
     char name[FLEET_NAME];
     struct digest hash;
+    enum language language;    /* that they read; what they ask for by Accept-Language */
     int64_t token, expires_ms; /* of a principal's token: its number; 0: none was shown, or never */
 };
 

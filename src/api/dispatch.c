@@ -128,6 +128,7 @@ static void make_tag(struct call *c, const struct fleet_view *v, char tag[48])
     digest_add_int(s, (int64_t)links_version(a->links));
     digest_add_int(s, (int64_t)__atomic_load_n(&a->sample_version, __ATOMIC_RELAXED));
     digest_add_int(s, c->caller.id);
+    digest_add_int(s, c->caller.language);
     digest_add(s, path, strlen(path) + 1);
     http_query_each(c->request, hash_param, s);
     struct digest d = digest_end(s);
@@ -148,6 +149,7 @@ static bool answered_by_tag(struct call *c, const struct fleet_view *v)
         return false;
     make_tag(c, v, tag);
     call_header(c, "ETag", tag);
+    call_header(c, "Vary", "Accept-Language");
     const char *known = http_header_get(c->request, "If-None-Match");
     if (!known || !tag_matches(known, tag))
         return false;
@@ -211,6 +213,7 @@ void api_on_request(void *arg, struct http_request *r)
     c->request = r;
     c->began_us = clock_mono_us();
     http_request_set_context(r, c, call_free);
+    c->caller.language = language_accepted(http_header_get(r, "Accept-Language"));
 
     c->route = route_find(http_request_method(r), http_request_path(r), c->param, allow, &e);
     if (!c->route) {

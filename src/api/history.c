@@ -14,6 +14,7 @@ enum {
 struct history {
     struct json_out out;
     const struct fleet_view *view;
+    const struct caller *caller;
     bool sees_all;
     struct err *err;
     int64_t job, last, looked_at, items;
@@ -138,8 +139,7 @@ static void write_ended(struct history *h, const struct event *ev)
 static void write_inside(struct history *h, const struct event *ev)
 {
     const struct principal *actor = fleet_principal(h->view, ev->actor);
-    const char *why = why_of(ev);
-    jo_text(&h->out, "reason", why[0] ? why : NULL);
+    job_write_sentence(&h->out, "reason", h->caller, why_of(ev));
     jo_text(&h->out, "actor", actor ? actor->name : NULL);
     switch (ev->kind) {
     case EVENT_ID_ATTEMPT_DECIDED:
@@ -213,6 +213,7 @@ int read_job_history(struct call *c, struct store_reader *r, struct err *e)
     if (call_param_id(c, 0, "job", &h.job, e) < 0 ||
         job_find_owner(c, r, h.job, &principal, &submitter, NULL, e) < 0)
         return -1;
+    h.caller = &c->caller;
     h.sees_all = caller_sight(&c->caller, principal, submitter) == SIGHT_ALL;
     const struct engine_view *v = engine_view_get(g);
     h.view = &v->fleet;

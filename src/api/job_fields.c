@@ -6,7 +6,6 @@
 #include "api/job_json.h"
 #include "api/job_show.h"
 #include "base/mem.h"
-#include "core/explain/explain.h"
 
 enum need {
     NEEDS_NAME = 1,
@@ -175,10 +174,9 @@ static const struct job_reason *reason_of(struct job_writer *w, const struct job
     int64_t own = j->hold || j->pause_ms ? j->id : 0; /* not the shape's, but its own */
     if (r->code && r->shape == j->shape && r->job == own)
         return r;
-    bool mask =
-        w->api->config.mask_users && caller_scope(w->caller, PERMISSION_JOBS_READ) != SCOPE_ALL;
+    struct explain_reader reader = caller_reads(w->api, w->caller);
     text_clear(&r->sentence);
-    r->code = explain_wait(w->view, j, mask, &r->sentence);
+    r->code = explain_wait(w->view, j, &reader, &r->sentence);
     r->shape = j->shape;
     r->job = own;
     return r;
@@ -200,7 +198,7 @@ static void write_reason(struct job_writer *w, struct json_out *o, const struct 
     if (is_waiting(f))
         write_text_or_null(o, d->name, text_get(&reason_of(w, f->open)->sentence));
     else
-        write_text_or_null(o, d->name,
+        job_write_sentence(o, d->name, w->caller,
                            is_being_cancelled(f) ? "it is being cancelled" : f->reason_text);
 }
 

@@ -118,3 +118,15 @@ void job_write_device(struct json_out *o, const struct fleet_view *v, const stru
     jo_text(o, "model", d->model);
     jo_end(o);
 }
+
+void job_write_sentence(struct json_out *o, const char *key, const struct caller *w,
+                        const char *sentence)
+{
+    auto_text struct text text = {0};
+    if (!sentence || !sentence[0]) {
+        jo_null(o, key);
+        return;
+    }
+    phrase_add(&text, w->language, sentence);
+    jo_text(o, key, text_get(&text));
+}

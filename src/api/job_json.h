@@ -72,6 +72,10 @@ void job_write(struct job_writer *w, struct json_out *o, const struct job_facts 
 /* {"node", "index", ...} of a device, into a list. */
 void job_write_device(struct json_out *o, const struct fleet_view *v, const struct device *d);
 
+/* A sentence that is kept, in the reader's language; null where there is none. */
+void job_write_sentence(struct json_out *o, const char *key, const struct caller *w,
+                        const char *sentence);
+
 /* "user": null where the reader may not see it, or nobody has this id. */
 void job_write_user(struct json_out *o, const char *key, const struct fleet_view *v,
                     int64_t principal, bool shown);

@@ -77,7 +77,7 @@ static void write_node(struct json_out *o, const struct fleet_view *v, int64_t n
 }
 
 /* What is told of an attempt only when it is over. */
-static void write_end(struct json_out *o, const struct attempt_row *a, const char *currency)
+static void write_end(struct job_writer *w, struct json_out *o, const struct attempt_row *a)
 {
     bool exited = a->outcome == OUTCOME_COMPLETED || a->outcome == OUTCOME_FAILED;
     jo_text(o, "outcome", outcome_name((enum attempt_outcome)a->outcome));
@@ -89,12 +89,12 @@ static void write_end(struct json_out *o, const struct attempt_row *a, const cha
         jo_int(o, "signal", a->term_signal);
     else
         jo_null(o, "signal");
-    jo_text(o, "reason", a->reason_text && a->reason_text[0] ? a->reason_text : NULL);
+    job_write_sentence(o, "reason", w->caller, a->reason_text);
     jo_int(o, "run_ms", a->run_ms);
     jo_fixed(o, "energy_joules", a->energy_mj, 1000);
     jo_bool(o, "energy_measured", a->energy_measured);
     jo_int(o, "cost_micros", a->cost_micros);
-    jo_text(o, "currency", currency);
+    jo_text(o, "currency", w->view->policy.currency);
 }
 
 void job_write_attempts(struct job_writer *w, struct json_out *o, const char *key)
@@ -116,7 +116,7 @@ void job_write_attempts(struct job_writer *w, struct json_out *o, const char *ke
         jo_time(o, "started_at", a->started_ms);
         jo_time(o, "ended_at", a->ended_ms);
         if (a->ended_ms)
-            write_end(o, a, v->policy.currency);
+            write_end(w, o, a);
         jo_end(o);
     }
     jo_end(o);
@@ -127,8 +127,7 @@ void job_write_attempts(struct job_writer *w, struct json_out *o, const char *ke
 void job_write_why(struct job_writer *w, struct json_out *o, const char *key, const struct job *j)
 {
     const struct fleet_view *v = w->view;
-    bool shown =
-        !w->api->config.mask_users || caller_scope(w->caller, PERMISSION_JOBS_READ) == SCOPE_ALL;
+    struct explain_reader reader = caller_reads(w->api, w->caller);
     auto_text struct text sentence = {0};
     int64_t held[HELD_SHOWN];
     if (!j || j->state != JOB_QUEUED) {
@@ -136,7 +135,7 @@ void job_write_why(struct job_writer *w, struct json_out *o, const char *key, co
         return;
     }
     jo_object(o, key);
-    jo_text(o, "code", explain_wait(v, j, !shown, &sentence));
+    jo_text(o, "code", explain_wait(v, j, &reader, &sentence));
     jo_text(o, "sentence", text_get(&sentence));
     jo_list(o, "held_by");
     size_t count = explain_held_by(v, j, held, HELD_SHOWN);
@@ -145,7 +144,7 @@ void job_write_why(struct job_writer *w, struct json_out *o, const char *key, co
         const struct attempt *a = fleet_attempt_at(v, d->attempt);
         jo_object(o, NULL);
         jo_int(o, "job", a->job);
-        job_write_user(o, "user", v, fleet_job_at(v, a->job_row)->principal, shown);
+        job_write_user(o, "user", v, fleet_job_at(v, a->job_row)->principal, !reader.mask_users);
         write_node(o, v, d->node);
         jo_int(o, "device", d->id);
         jo_end(o);

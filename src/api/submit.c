@@ -6,7 +6,6 @@
 #include "api/job_json.h"
 #include "api/job_show.h"
 #include "base/mem.h"
-#include "core/explain/explain.h"
 #include "core/plan.h"
 
 enum { BATCH_MOST = 1000 };
@@ -121,14 +120,13 @@ static int show_dry_run(struct call *c, struct store_reader *r, struct err *e)
 {
     (void)r, (void)e;
     const struct dry_run *d = c->own;
-    bool mask =
-        c->api->config.mask_users && caller_scope(&c->caller, PERMISSION_JOBS_READ) != SCOPE_ALL;
+    struct explain_reader reader = caller_reads(c->api, &c->caller);
     auto_text struct text reason = {0};
     const struct engine_view *v = engine_view_get(c->api->engine);
     bool starts = plan_starts_behind(&v->fleet, &d->shape);
-    if (!starts && strcmp(explain_shape(&v->fleet, &d->shape, mask, &reason), "next") == 0) {
+    if (!starts && strcmp(explain_shape(&v->fleet, &d->shape, &reader, &reason), "next") == 0) {
         text_clear(&reason);
-        text_add(&reason, "jobs further in front are given what is free");
+        phrase_add(&reason, reader.language, "jobs further in front are given what is free");
     }
     engine_view_release(c->api->engine, v);
     struct json_out o = call_out(c);

@@ -178,7 +178,7 @@ static void reads(int64_t jobs)
     begin = clock_mono_us();
     for (int i = 0; i < 100; i++) {
         text_clear(&t);
-        explain_wait(f, fleet_job(f, jobs - i), false, &t);
+        explain_wait(f, fleet_job(f, jobs - i), &(struct explain_reader){0}, &t);
     }
     printf("why a job waits                %8.2f us   \"%s\"\n",
            (double)(clock_mono_us() - begin) / 100, t.data);

@@ -743,3 +743,25 @@ def test_templates_are_listed_with_what_is_to_be_filled_in(plant, tokens):
     assert Path(config).is_file()
     filled = json.loads(json.dumps(ours["job"]).replace("{config_file}", config).replace("{work_dir}", "/tmp"))
     assert plant.ask("POST", "/api/v1/jobs?dry_run=true", filled, token=tokens["user1"]).status_code == 200
+
+
+def test_sentences_are_in_the_language_that_is_asked_for(plant):
+    job = plant.ask("POST", "/api/v1/jobs", {"command": ["true"]}).json()["id"]
+    path = f"/api/v1/jobs/{job}"
+    english = plant.ask("GET", path)
+    korean = plant.ask("GET", path, headers={"Accept-Language": "ko-KR,ko;q=0.9,en;q=0.8"})
+    assert english.json()["why"]["sentence"] == "needs 1 GPU; no node is there"
+    assert korean.json()["why"]["sentence"] == korean.json()["reason"] == "GPU 1개 필요; 노드가 없음"
+    assert english.json()["reason_code"] == korean.json()["reason_code"] == "no-node"
+
+    # Who changes the language is not told that nothing has changed.
+    known = {"If-None-Match": english.headers["ETag"]}
+    assert plant.ask("GET", path, headers=known).status_code == 304
+    assert plant.ask("GET", path, headers={**known, "Accept-Language": "ko"}).status_code == 200
+    assert "Accept-Language" in korean.headers["Vary"]
+
+    plant.ask("POST", f"{path}/cancel")
+    ended = plant.ask("GET", path, headers={"Accept-Language": "ko"}).json()
+    assert ended["reason"] == "admin이(가) 취소함"
+    again = plant.ask("POST", f"{path}/cancel", headers={"Accept-Language": "ko"})
+    assert again.json()["detail"] == f"작업 {job}은(는) 이미 끝남"

@@ -4,6 +4,27 @@
 #include "core/place/place.h"
 
 /*
+ * One sentence under way, in the language of its reader. Both languages stand side by side where a
+ * thing is said, as formats, so that the compiler holds both against what is filled in; the Korean
+ * one names the places of its arguments where it has another order.
+ */
+struct say {
+    const struct fleet_view *view;
+    const struct explain_reader *reader;
+    struct text *out;
+};
+#define KO(s)                ((s)->reader->language == LANGUAGE_KO)
+#define IN(s, en, ko)        (KO(s) ? (ko) : (en))
+#define SAY(s, en, ko)       text_add((s)->out, IN(s, en, ko))
+#define SAYF(s, en, ko, ...) text_addf((s)->out, IN(s, en, ko), __VA_ARGS__)
+
+/* A sentence that others made: of a node or its GPU. */
+static void say_theirs(const struct say *s, const char *text)
+{
+    phrase_add(s->out, s->reader->language, text);
+}
+
+/*
  * The planner stops at the first node that serves; here we look for the node that is nearest to
  * serving, with the planner's own tests, and say what is missing on it. So the answer can only be
  * out of date, not wrong.
@@ -57,67 +78,85 @@ static const struct device *next_device(const struct fleet_view *v, const struct
     return id == NO_ROW ? NULL : fleet_device(v, id);
 }
 
-static void say_needs(const struct shape *s, struct text *out)
+static void say_needs(const struct say *s, const struct shape *shape)
 {
     const char *more = "";
-    text_add(out, "needs ");
-    if (s->gpus) {
-        text_addf(out, "%u GPU%s", s->gpus, s->gpus == 1 ? "" : "s");
-        if (s->gpu_memory_mib)
-            text_addf(out, " with %u MiB free", s->gpu_memory_mib);
-        more = " and ";
+    SAY(s, "needs ", "");
+    if (shape->gpus) {
+        SAYF(s, "%u GPU%s", "GPU %1$u개%2$.0s", shape->gpus, shape->gpus == 1 ? "" : "s");
+        if (shape->gpu_memory_mib)
+            SAYF(s, " with %u MiB free", "(여유 메모리 %u MiB)", shape->gpu_memory_mib);
+        more = IN(s, " and ", ", ");
     }
-    if (s->cpu_milli) {
-        text_addf(out, "%s%g CPU cores", more, s->cpu_milli / 1000.0);
-        more = " and ";
+    if (shape->cpu_milli) {
+        SAYF(s, "%s%g CPU cores", "%sCPU 코어 %g개", more, shape->cpu_milli / 1000.0);
+        more = IN(s, " and ", ", ");
     }
-    if (s->memory_mib && (!(s->flags & JOB_MEMORY_DEFAULT) || !*more))
-        text_addf(out, "%s%u MiB of memory", more, s->memory_mib);
-    text_add(out, "; ");
+    if (shape->memory_mib && (!(shape->flags & JOB_MEMORY_DEFAULT) || !*more))
+        SAYF(s, "%s%u MiB of memory", "%s메모리 %u MiB", more, shape->memory_mib);
+    SAY(s, "; ", " 필요; ");
 }
 
-static void say_holder(const struct fleet_view *v, const struct device *d, bool mask_users,
-                       struct text *out)
+static void say_holder(const struct say *s, const struct device *d)
 {
-    const struct attempt *a = fleet_attempt_at(v, d->attempt);
-    text_addf(out, "used by job %lld", (long long)a->job);
-    const struct job *j = fleet_job_at(v, a->job_row);
-    const struct principal *p = fleet_principal(v, j->principal);
-    if (p && !mask_users)
-        text_addf(out, " of %s", p->name);
+    const struct attempt *a = fleet_attempt_at(s->view, d->attempt);
+    const struct job *j = fleet_job_at(s->view, a->job_row);
+    const struct principal *p = fleet_principal(s->view, j->principal);
+    bool named = p && !s->reader->mask_users;
+    SAYF(s, "used by job %lld", "작업 %lld", (long long)a->job);
+    if (named)
+        SAYF(s, " of %s", "(%s)", p->name);
+    SAY(s, "", "에서 사용 중");
+}
+
+static void say_health(const struct say *s, const struct device *d)
+{
+    static const char *const korean[DEVICE_HEALTHS] = {"정상", "상태 알 수 없음", "고장", "없음"};
+    long long number = (long long)d->number;
+    const char *health = device_health_name(d->health);
+    SAYF(s, "GPU %lld %s", "GPU %lld %s", number,
+         KO(s) && d->health < DEVICE_HEALTHS ? korean[d->health] : health);
+    if (d->why[0]) {
+        text_add(s->out, " (");
+        say_theirs(s, d->why);
+        text_add(s->out, ")");
+    }
 }
 
 /* What keeps one device from serving, as what "node a has"; "" when it does serve. */
-static const char *say_device(const struct place_plan *p, const struct shape *s,
-                              const struct device *d, bool mask_users, struct text *out)
+static const char *say_device(const struct say *s, const struct place_plan *p,
+                              const struct shape *shape, const struct device *d)
 {
     long long number = (long long)d->number;
-    switch (place_device_fit(p, s, d)) {
+    switch (place_device_fit(p, shape, d)) {
     case FIT_TOO_SMALL:
-        text_addf(out, "only %u MiB on GPU %lld", d->memory_mib, number);
+        SAYF(s, "only %u MiB on GPU %lld", "GPU %2$lld 메모리가 %1$u MiB뿐", d->memory_mib, number);
         return "too-small";
     case FIT_UNHEALTHY:
-        text_addf(out, "GPU %lld %s", number, device_health_name(d->health));
-        if (d->why[0])
-            text_addf(out, " (%s)", d->why);
+        say_health(s, d);
         return "gpu-unhealthy";
     case FIT_TWIN:
-        text_addf(out, "GPU %lld has the same UUID as one of node %s", number,
-                  fleet_node(p->view, fleet_device(p->view, d->twin)->node)->name);
+        SAYF(s, "GPU %lld has the same UUID as one of node %s",
+             "GPU %lld UUID가 노드 %s의 GPU와 같음", number,
+             fleet_node(p->view, fleet_device(p->view, d->twin)->node)->name);
         return "gpu-twice";
     case FIT_HELD:
-        text_addf(out, "%u MiB free on GPU %lld, ", d->free_mib, number);
-        say_holder(p->view, d, mask_users, out);
+        SAYF(s, "%u MiB free on GPU %lld, ", "GPU %2$lld 여유 %1$u MiB, ", d->free_mib, number);
+        say_holder(s, d);
         return "gpu-held";
     case FIT_BUSY:
-        text_addf(out, "GPU %lld busy", number);
-        if (d->why[0])
-            text_addf(out, " (%s)", d->why);
+        SAYF(s, "GPU %lld busy", "GPU %lld 사용 중", number);
+        if (d->why[0]) {
+            text_add(s->out, " (");
+            say_theirs(s, d->why);
+            text_add(s->out, ")");
+        }
         return "gpu-busy";
     case FIT_NOT_FREE:
-        text_addf(out, "%u MiB free on GPU %lld", d->free_mib, number);
+        SAYF(s, "%u MiB free on GPU %lld", "GPU %2$lld 여유 %1$u MiB", d->free_mib, number);
         if (d->foreign)
-            text_add(out, ", used by processes that Reeve did not start");
+            SAY(s, ", used by processes that Reeve did not start",
+                ", Reeve가 시작하지 않은 프로세스가 사용 중");
         return "gpu-busy";
     default:
         return "";
@@ -126,86 +165,101 @@ static const char *say_device(const struct place_plan *p, const struct shape *s,
 
 enum { DEVICES_SAID = 3 };
 
-static const char *say_devices(const struct place_plan *p, const struct shape *s,
-                               const struct node *n, int free_devices, bool mask_users,
-                               struct text *out)
+static const char *say_devices(const struct say *s, const struct place_plan *p,
+                               const struct shape *shape, const struct nearest *near)
 {
+    const struct node *n = near->node;
     const char *code = "";
     int said = 0, unsaid = 0;
-    text_addf(out, "node %s has ", n->name);
-    if (free_devices)
-        text_addf(out, "%d that would do, ", free_devices);
+    SAYF(s, "node %s has ", "노드 %s: ", n->name);
+    if (near->free_devices)
+        SAYF(s, "%d that would do, ", "조건에 맞는 GPU %d개, ", near->free_devices);
     for (const struct device *d = next_device(p->view, n, NULL); d;
          d = next_device(p->view, n, d)) {
-        struct text one = {0};
-        const char *why = say_device(p, s, d, mask_users, &one);
+        auto_text struct text one = {0};
+        const struct say aside = {s->view, s->reader, &one};
+        const char *why = say_device(&aside, p, shape, d);
         /* A GPU that is held will be free; that is the word for all. */
         if (*why && (!*code || strcmp(why, "gpu-held") == 0))
             code = why;
         if (*why && said < DEVICES_SAID) {
-            text_addf(out, "%s%s", said ? "; " : "", text_get(&one));
+            text_addf(s->out, "%s%s", said ? "; " : "", text_get(&one));
             said++;
         } else if (*why) {
             unsaid++;
         }
-        text_done(&one);
     }
     if (unsaid)
-        text_addf(out, "; and %d more in use", unsaid);
+        SAYF(s, "; and %d more in use", "; 그 외 %d개 사용 중", unsaid);
     return *code ? code : "gpu-held";
 }
 
 /* What others use too much of; both figures while a node that was busy must stay calm a little. */
-static void say_busy_node(const struct policy *p, const struct node *n, struct text *out)
+static void say_busy_node(const struct say *s, const struct node *n)
 {
+    const struct policy *p = &s->view->policy;
     bool cpu = n->cpu_pct >= p->gate_cpu_pct, memory = n->memory_pct >= p->gate_memory_pct;
     bool calm = !cpu && !memory;
-    text_addf(out, "node %s is busy: others use ", n->name);
+    SAYF(s, "node %s is busy: others use ", "노드 %s 사용량 많음: 다른 프로세스가 ", n->name);
     if (cpu || calm)
-        text_addf(out, "%d %% of its CPU (limit %lld %%)", n->cpu_pct, (long long)p->gate_cpu_pct);
+        SAYF(s, "%d %% of its CPU (limit %lld %%)", "CPU %d %%(한도 %lld %%)", n->cpu_pct,
+             (long long)p->gate_cpu_pct);
     if (cpu == memory)
-        text_add(out, " and ");
+        SAY(s, " and ", ", ");
     if (memory || calm)
-        text_addf(out, "%d %% of its memory (limit %lld %%)", n->memory_pct,
-                  (long long)p->gate_memory_pct);
+        SAYF(s, "%d %% of its memory (limit %lld %%)", "메모리 %d %%(한도 %lld %%)", n->memory_pct,
+             (long long)p->gate_memory_pct);
+    SAY(s, "", " 사용 중");
     if (calm)
-        text_add(out, " now; a little more calm is waited for");
+        SAY(s, " now; a little more calm is waited for", "; 조금 더 안정되기를 기다림");
 }
 
-static const char *say_waits_for(const struct place_plan *p, const struct shape *s,
-                                 const struct nearest *near, bool mask_users, struct text *out)
+static bool is_reserved(const struct fleet_view *v, const struct shape *shape, const struct node *n)
+{
+    for (uint32_t i = 1; i < v->shapes.count; i++) {
+        const struct shape *other = fleet_shape_at(v, i);
+        if (other != shape && other->ready && other->reserved_node == (uint32_t)n->id)
+            return true;
+    }
+    return false;
+}
+
+static const char *say_waits_for(const struct say *s, const struct place_plan *p,
+                                 const struct shape *shape, const struct nearest *near)
 {
     const struct node *n = near->node;
     switch (near->fit) {
     case NODE_NOT_HEARD:
-        text_addf(out, "node %s is not heard", n->name);
+        SAYF(s, "node %s is not heard", "노드 %s 응답 없음", n->name);
         return "node-unknown";
     case NODE_BUSY:
         if (n->busy == NODE_REFUSES) {
-            text_addf(out, "node %s refused a start and is asked again in a few seconds", n->name);
+            SAYF(s, "node %s refused a start and is asked again in a few seconds",
+                 "노드 %s에서 시작이 거부되어 몇 초 뒤 다시 확인", n->name);
             return "node-refused";
         }
-        say_busy_node(&p->view->policy, n, out);
+        say_busy_node(s, n);
         return "node-busy";
     case NODE_NO_CPU:
-        text_addf(out, "jobs have reserved %g of the %g cores of node %s",
-                  n->cpu_milli_used / 1000.0, n->cpu_milli / 1000.0, n->name);
+        SAYF(s, "jobs have reserved %g of the %g cores of node %s",
+             "노드 %3$s의 코어 %2$g개 중 %1$g개를 작업이 예약함", n->cpu_milli_used / 1000.0,
+             n->cpu_milli / 1000.0, n->name);
         return "cpu-held";
     case NODE_NO_MEMORY:
-        text_addf(out, "jobs have reserved %u of the %u MiB of node %s", n->memory_mib_used,
-                  n->memory_mib, n->name);
+        SAYF(s, "jobs have reserved %u of the %u MiB of node %s",
+             "노드 %3$s의 메모리 %2$u MiB 중 %1$u MiB를 작업이 예약함", n->memory_mib_used,
+             n->memory_mib, n->name);
         return "memory-held";
     case NODE_NO_DEVICES:
-        return say_devices(p, s, n, near->free_devices, mask_users, out);
+        return say_devices(s, p, shape, near);
     default: /* it fits: the next plan starts it, unless somebody in front needs the place */
-        for (uint32_t i = 1; i < p->view->shapes.count; i++) {
-            const struct shape *other = fleet_shape_at(p->view, i);
-            if (other != s && other->ready && other->reserved_node == (uint32_t)n->id) {
-                text_addf(out, "node %s is kept for a job further in front", n->name);
-                return "reserved";
-            }
+        if (is_reserved(p->view, shape, n)) {
+            SAYF(s, "node %s is kept for a job further in front",
+                 "노드 %s: 앞 순서의 작업 몫으로 비워 둠", n->name);
+            return "reserved";
         }
-        text_addf(out, "node %s is free: it starts with the next plan", n->name);
+        SAYF(s, "node %s is free: it starts with the next plan",
+             "노드 %s 비어 있음: 다음 배정에서 시작", n->name);
         return "next";
     }
 }
@@ -219,73 +273,85 @@ static uint32_t largest_mib(const struct fleet_view *v, const struct node *n)
     return largest;
 }
 
-static const char *say_impossible(const struct place_plan *p, const struct shape *s,
-                                  const struct nearest *near, bool mask_users, struct text *out)
+static const char *say_others_only(const struct say *s, const struct node *n)
 {
-    if (near->others) {
-        const struct principal *owner = fleet_principal(p->view, near->others->only_principal);
-        text_addf(out, "node %s has no isolation and runs jobs of ", near->others->name);
-        text_addf(out, "%s only", owner && !mask_users ? owner->name : "one other user");
-        return "other-user";
-    }
+    const struct principal *owner = fleet_principal(s->view, n->only_principal);
+    if (owner && !s->reader->mask_users)
+        SAYF(s, "node %s has no isolation and runs jobs of %s only",
+             "노드 %s: 격리가 없어 %s의 작업만 실행", n->name, owner->name);
+    else
+        SAYF(s, "node %s has no isolation and runs jobs of one other user only",
+             "노드 %s: 격리가 없어 다른 한 사용자의 작업만 실행", n->name);
+    return "other-user";
+}
+
+static const char *say_impossible(const struct say *s, const struct shape *shape,
+                                  const struct nearest *near)
+{
+    if (near->others)
+        return say_others_only(s, near->others);
     if (!near->small) {
-        text_add(out, "no node is there");
+        SAY(s, "no node is there", "노드가 없음");
         return "no-node";
     }
     const struct node *n = near->small;
-    if (near->small_able >= s->gpus)
-        text_addf(out, "the nearest is node %s with %g cores and %u MiB of memory", n->name,
-                  n->cpu_milli / 1000.0, n->memory_mib);
-    else if (s->gpu_memory_mib && n->devices >= s->gpus)
-        text_addf(out, "no node has that: the largest GPU of node %s has %u MiB", n->name,
-                  largest_mib(p->view, n));
+    if (near->small_able >= shape->gpus)
+        SAYF(s, "the nearest is node %s with %g cores and %u MiB of memory",
+             "가장 가까운 노드 %s도 코어 %g개, 메모리 %u MiB", n->name, n->cpu_milli / 1000.0,
+             n->memory_mib);
+    else if (shape->gpu_memory_mib && n->devices >= shape->gpus)
+        SAYF(s, "no node has that: the largest GPU of node %s has %u MiB",
+             "그런 노드가 없음: 노드 %s의 가장 큰 GPU도 %u MiB", n->name, largest_mib(s->view, n));
     else
-        text_addf(out, "no node has that: node %s has %u GPU%s", n->name, n->devices,
-                  n->devices == 1 ? "" : "s");
+        SAYF(s, "no node has that: node %s has %u GPU%s",
+             "그런 노드가 없음: 노드 %1$s의 GPU는 %2$u개%3$.0s", n->name, n->devices,
+             n->devices == 1 ? "" : "s");
     return "impossible";
 }
 
 /* "held by NAME since T: why" */
-static const char *say_held(const struct fleet_view *v, const struct hold *h, bool mask_users,
-                            struct text *out)
+static const char *say_held(const struct say *s, const struct hold *h)
 {
-    const struct principal *p = fleet_principal(v, h->actor);
+    const struct principal *p = fleet_principal(s->view, h->actor);
     char since[CLOCK_TEXT_SIZE];
-    text_addf(out, "held by %s since %s", p && !mask_users ? p->name : "an operator",
-              clock_format(h->since_ms, since));
+    SAYF(s, "held by %s since %s", "%2$s부터 %1$s 보류",
+         p && !s->reader->mask_users ? p->name : IN(s, "an operator", "운영자"),
+         clock_format(h->since_ms, since));
     if (h->why[0])
-        text_addf(out, ": %s", h->why);
+        text_addf(s->out, ": %s", h->why);
     return "held";
 }
 
-const char *explain_shape(const struct fleet_view *v, const struct shape *s, bool mask_users,
-                          struct text *out)
+const char *explain_shape(const struct fleet_view *v, const struct shape *shape,
+                          const struct explain_reader *reader, struct text *out)
 {
+    const struct say s = {v, reader, out};
     struct place_plan p;
     struct nearest near;
     place_plan_init(&p, v);
-    look(&p, s, &near);
-    say_needs(s, out);
-    const char *code = near.node ? say_waits_for(&p, s, &near, mask_users, out)
-                                 : say_impossible(&p, s, &near, mask_users, out);
+    look(&p, shape, &near);
+    say_needs(&s, shape);
+    const char *code =
+        near.node ? say_waits_for(&s, &p, shape, &near) : say_impossible(&s, shape, &near);
     place_plan_done(&p);
     return code;
 }
 
-const char *explain_wait(const struct fleet_view *v, const struct job *j, bool mask_users,
-                         struct text *out)
+const char *explain_wait(const struct fleet_view *v, const struct job *j,
+                         const struct explain_reader *reader, struct text *out)
 {
+    const struct say s = {v, reader, out};
     if (j->state != JOB_QUEUED)
         return "";
     if (j->hold)
-        return say_held(v, fleet_job_hold(v, j), mask_users, out);
+        return say_held(&s, fleet_job_hold(v, j));
     if (j->pause_ms) {
         char when[CLOCK_TEXT_SIZE];
-        text_addf(out, "attempt %u was lost; it is tried again at %s", j->attempts,
-                  clock_format(job_due_ms(j), when));
+        SAYF(&s, "attempt %u was lost; it is tried again at %s", "시도 %u 유실; %s에 다시 시도",
+             j->attempts, clock_format(job_due_ms(j), when));
         return "paused";
     }
-    return explain_shape(v, fleet_shape_at(v, j->shape), mask_users, out);
+    return explain_shape(v, fleet_shape_at(v, j->shape), reader, out);
 }
 
 size_t explain_held_by(const struct fleet_view *v, const struct job *j, int64_t *ret, size_t most)

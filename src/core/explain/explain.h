@@ -4,16 +4,22 @@
 
 #include "base/text.h"
 #include "core/fleet/fleet.h"
+#include "record/phrase.h"
+
+struct explain_reader {
+    bool mask_users; /* is not told whose jobs hold things */
+    enum language language;
+};
 
 /* A stable word for programs, and into OUT one sentence for people: "needs 1 GPU with 8192 MiB
- * free; node a has 2311 MiB free on GPU 0, used by job 12 of bob". MASK_USERS leaves out whose jobs
- * hold things. For a job that does not wait: "" and nothing is added. */
-const char *explain_wait(const struct fleet_view *v, const struct job *j, bool mask_users,
-                         struct text *out);
+ * free; node a has 2311 MiB free on GPU 0, used by job 12 of bob". For a job that does not wait: ""
+ * and nothing is added. */
+const char *explain_wait(const struct fleet_view *v, const struct job *j,
+                         const struct explain_reader *reader, struct text *out);
 
-/* The same for needs that no job has yet. S need not be of the view. */
-const char *explain_shape(const struct fleet_view *v, const struct shape *s, bool mask_users,
-                          struct text *out);
+/* The same for needs that no job has yet. SHAPE need not be of the view. */
+const char *explain_shape(const struct fleet_view *v, const struct shape *shape,
+                          const struct explain_reader *reader, struct text *out);
 
 /* The devices of the node that is nearest to serving J and that other attempts hold: their ids into
  * RET, at most MOST. 0 when it does not wait for a device. The answer is the same for all jobs of a

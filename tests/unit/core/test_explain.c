@@ -113,7 +113,17 @@ static void check_why(int64_t job, bool mask_users, const char *code, const char
     auto_text struct text out = {0};
     fleet_refresh(core.fleet);
     const struct fleet_view *v = &core.fleet->view;
-    CHECK_TEXT(explain_wait(v, fleet_job(v, job), mask_users, &out), code);
+    const struct explain_reader reader = {.mask_users = mask_users};
+    CHECK_TEXT(explain_wait(v, fleet_job(v, job), &reader, &out), code);
+    CHECK_TEXT(text_get(&out), sentence);
+}
+
+static void check_korean(int64_t job, bool mask_users, const char *sentence)
+{
+    auto_text struct text out = {0};
+    const struct fleet_view *v = &core.fleet->view;
+    const struct explain_reader reader = {mask_users, LANGUAGE_KO};
+    explain_wait(v, fleet_job(v, job), &reader, &out);
     CHECK_TEXT(text_get(&out), sentence);
 }
 
@@ -131,6 +141,7 @@ TEST("a job that pauses after lost attempts is told when it is tried again")
     apply(lost);
     check_why(1, false, "paused",
               "attempt 1 was lost; it is tried again at 1970-01-01T00:00:15.000Z");
+    check_korean(1, false, "시도 1 유실; 1970-01-01T00:00:15.000Z에 다시 시도");
     int64_t held[4];
     CHECK_INT(explain_held_by(&core.fleet->view, fleet_job(&core.fleet->view, 1), held, 4), 0);
     core_done(&core);
@@ -152,6 +163,12 @@ TEST("a job behind another one is told whose job holds the GPU")
               "of bob");
     check_why(13, true, "gpu-held",
               "needs 1 GPU with 8192 MiB free; node a has 2311 MiB free on GPU 0, used by job 12");
+    check_korean(13, false,
+                 "GPU 1개(여유 메모리 8192 MiB) 필요; 노드 a: GPU 0 여유 2311 MiB, 작업 "
+                 "12(bob)에서 사용 중");
+    check_korean(
+        13, true,
+        "GPU 1개(여유 메모리 8192 MiB) 필요; 노드 a: GPU 0 여유 2311 MiB, 작업 12에서 사용 중");
     check_why(12, false, "", "");
 
     int64_t held[4];
@@ -170,9 +187,13 @@ TEST("a job that no GPU is large enough for is told the largest one")
     check_why(1, false, "impossible",
               "needs 1 GPU with 24576 MiB free; no node has that: the largest GPU of node a has "
               "10240 MiB");
+    check_korean(
+        1, false,
+        "GPU 1개(여유 메모리 24576 MiB) 필요; 그런 노드가 없음: 노드 a의 가장 큰 GPU도 10240 MiB");
     submit(2, 2, 2, 0);
     plan();
     check_why(2, false, "impossible", "needs 2 GPUs; no node has that: node a has 1 GPU");
+    check_korean(2, false, "GPU 2개 필요; 그런 노드가 없음: 노드 a의 GPU는 1개");
     core_done(&core);
 }
 
@@ -182,6 +203,7 @@ TEST("without any node the job is told so")
     submit(1, 2, 1, 0);
     plan();
     check_why(1, false, "no-node", "needs 1 GPU; no node is there");
+    check_korean(1, false, "GPU 1개 필요; 노드가 없음");
     core_done(&core);
 }
 
@@ -197,6 +219,8 @@ TEST("a GPU that is busy or faulty is named with its reason")
     plan();
     check_why(1, false, "gpu-unhealthy",
               "needs 1 GPU; node a has GPU 0 faulty (XID 79); GPU 1 busy (GPU use 97 %)");
+    check_korean(1, false,
+                 "GPU 1개 필요; 노드 a: GPU 0 고장 (XID 79); GPU 1 사용 중 (GPU use 97 %)");
     core_done(&core);
 }
 
@@ -211,6 +235,8 @@ TEST("a node without isolation says whose jobs it runs")
     plan();
     check_why(2, false, "other-user",
               "needs 1 GPU; node a has no isolation and runs jobs of bob only");
+    check_korean(2, false, "GPU 1개 필요; 노드 a: 격리가 없어 bob의 작업만 실행");
+    check_korean(2, true, "GPU 1개 필요; 노드 a: 격리가 없어 다른 한 사용자의 작업만 실행");
     core_done(&core);
 }
 
@@ -223,6 +249,7 @@ TEST("a silent node is named as what the job waits for")
     submit(1, 2, 1, 0);
     plan();
     check_why(1, false, "node-unknown", "needs 1 GPU; node a is not heard");
+    check_korean(1, false, "GPU 1개 필요; 노드 a 응답 없음");
     core_done(&core);
 }
 
@@ -233,6 +260,7 @@ TEST("a job that nothing stands in the way of is told that it starts")
     add_device(1, 1, 0, 10240);
     submit(1, 2, 1, 0);
     check_why(1, false, "next", "needs 1 GPU; node a is free: it starts with the next plan");
+    check_korean(1, false, "GPU 1개 필요; 노드 a 비어 있음: 다음 배정에서 시작");
     core_done(&core);
 }
 
@@ -249,6 +277,8 @@ TEST("a held job says who holds it, since when and why")
     apply(ev);
     check_why(1, false, "held", "held by bob since 2023-11-14T22:13:20.000Z: no data yet");
     check_why(1, true, "held", "held by an operator since 2023-11-14T22:13:20.000Z: no data yet");
+    check_korean(1, false, "2023-11-14T22:13:20.000Z부터 bob 보류: no data yet");
+    check_korean(1, true, "2023-11-14T22:13:20.000Z부터 운영자 보류: no data yet");
     int64_t held[1];
     CHECK_INT(explain_held_by(&core.fleet->view, fleet_job(&core.fleet->view, 1), held, 1), 0);
     core_done(&core);
@@ -266,9 +296,13 @@ TEST("a small job behind one that waits for a whole node is told about the one i
     submit(3, 2, 1, 0);
     plan();
     check_why(3, false, "reserved", "needs 1 GPU; node a is kept for a job further in front");
+    check_korean(3, false, "GPU 1개 필요; 노드 a: 앞 순서의 작업 몫으로 비워 둠");
     check_why(2, false, "gpu-held",
               "needs 2 GPUs; node a has 1 that would do, 10240 MiB free on GPU 0, used by job 1 "
               "of bob");
+    check_korean(
+        2, false,
+        "GPU 2개 필요; 노드 a: 조건에 맞는 GPU 1개, GPU 0 여유 10240 MiB, 작업 1(bob)에서 사용 중");
     core_done(&core);
 }
 
@@ -291,5 +325,7 @@ TEST("a busy machine says what of it others use, and how much they may")
     plan();
     check_why(1, false, "node-busy",
               "needs 1 GPU; node a is busy: others use 97 % of its CPU (limit 90 %)");
+    check_korean(1, false,
+                 "GPU 1개 필요; 노드 a 사용량 많음: 다른 프로세스가 CPU 97 %(한도 90 %) 사용 중");
     core_done(&core);
 }

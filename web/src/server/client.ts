@@ -1,4 +1,5 @@
 // Asking the API: one bearer, answers as JSON, failures as Problem (RFC 9457).
+import { language } from '../texts/index.ts'
 import { session } from './session.ts'
 
 /** What went wrong, in words for people; status 0 is a server out of reach. */
@@ -37,7 +38,7 @@ interface Options {
 }
 
 function headersOf(options: Options): Record<string, string> {
-  const headers: Record<string, string> = { Accept: 'application/json', ...options.headers }
+  const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': language, ...options.headers }
   if (session.token) headers['Authorization'] = `Bearer ${session.token}`
   if (options.body !== undefined) headers['Content-Type'] = 'application/json'
   if (options.etag) headers['If-None-Match'] = options.etag
