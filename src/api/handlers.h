@@ -61,6 +61,7 @@ int read_nodes(struct call *c, struct store_reader *r, struct err *e);
 int read_node(struct call *c, struct store_reader *r, struct err *e);
 int read_devices(struct call *c, struct store_reader *r, struct err *e);
 int read_device(struct call *c, struct store_reader *r, struct err *e);
+int read_samples(struct call *c, struct store_reader *r, struct err *e);
 int read_tokens(struct call *c, struct store_reader *r, struct err *e);
 int read_enrolments(struct call *c, struct store_reader *r, struct err *e);
 int read_ledger(struct call *c, struct store_reader *r, struct err *e);

@@ -51,6 +51,7 @@ const struct route routes[] = {
     {HTTP_POST, V1 "/nodes/{name}/lost", MAY(OPERATE), REPEAT,        "", SERVE(node_lost)},
     {HTTP_GET,  V1 "/devices",           MAY(METRICS), LIST | POLLED, "", READ(devices)},
     {HTTP_GET,  V1 "/devices/{id}",      MAY(METRICS), POLLED,        "", READ(device)},
+    {HTTP_GET,  V1 "/samples",           MAY(METRICS), POLLED, "of since step id metrics", READ(samples)},
 
     {HTTP_GET,  V1 "/users",           MAY(ADMIN), LIST,          "", SERVE(users)},
     {HTTP_POST, V1 "/users",           MAY(ADMIN), JSON | REPEAT, "", SERVE(user_add)},

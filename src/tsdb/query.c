@@ -123,6 +123,48 @@ static void read_series(struct question *a, const struct series_entry *s)
     end_step(a);
 }
 
+/* ---- by the minute ---- */
+
+/* Whether whole minutes of the last hour are asked for, which are kept as sums. What was kept may
+ * be a little older than the retention. */
+static bool wants_minutes(const struct tsdb_query *q)
+{
+    return q->aggregate == TSDB_MEAN && q->step_ms % MINUTE_MS == 0 &&
+           q->from_ms % MINUTE_MS == 0 && q->to_ms % MINUTE_MS == 0 &&
+           q->to_ms - q->from_ms <= (int64_t)MINUTES_KEPT * MINUTE_MS;
+}
+
+static struct minutes *make_minutes(const struct series_entry *s)
+{
+    struct minutes *m = mem_new(struct minutes);
+    for (const struct chunk *c = s->oldest; c; c = c->newer) {
+        struct chunk_reader r;
+        struct sample sample;
+        chunk_read(&r, c);
+        while (chunk_next(&r, &sample))
+            minutes_add(m, &sample);
+    }
+    return m;
+}
+
+/* Minutes of another hour than the last are not among the sums: those are worked out. */
+static bool has_minutes(const struct series_entry *s, const struct tsdb_query *q)
+{
+    return q->from_ms / MINUTE_MS > s->minutes->newest - MINUTES_KEPT;
+}
+
+static void read_minutes(struct question *a, const struct series_entry *s)
+{
+    const struct tsdb_query *q = a->q;
+    a->count = 0;
+    for (int64_t at = q->from_ms; at < q->to_ms; at += q->step_ms) {
+        int64_t samples, end = at + q->step_ms < q->to_ms ? at + q->step_ms : q->to_ms;
+        double sum = minutes_sum(s->minutes, at / MINUTE_MS, (end - at) / MINUTE_MS, &samples);
+        if (samples)
+            add_point(a, at, sum / (double)samples);
+    }
+}
+
 /* Labels whose texts outlive the lock. */
 struct kept_labels {
     struct label labels[TSDB_LABELS_MOST];
@@ -163,6 +205,16 @@ static int check(const struct tsdb_query *q, struct question *a, struct err *e)
     return 0;
 }
 
+/* The series may have gone meanwhile, or another may stand there: it is looked at again. */
+static void add_minutes(struct tsdb *db, size_t slot)
+{
+    pthread_rwlock_wrlock(&db->lock);
+    struct series_entry *s = slot < db->slot_count ? db->slots[slot] : NULL;
+    if (s && !s->minutes)
+        s->minutes = make_minutes(s);
+    pthread_rwlock_unlock(&db->lock);
+}
+
 int tsdb_query(struct tsdb *db, const struct tsdb_query *q, tsdb_on_series on_series, void *arg,
                struct err *e)
 {
@@ -171,6 +223,7 @@ int tsdb_query(struct tsdb *db, const struct tsdb_query *q, tsdb_on_series on_se
         return -1;
 
     auto_free struct kept_labels *kept = mem_new(struct kept_labels);
+    bool by_minute = wants_minutes(q);
     int rc = 0;
     for (size_t slot = 0; rc == 0; slot++) {
         size_t label_count = 0;
@@ -179,8 +232,16 @@ int tsdb_query(struct tsdb *db, const struct tsdb_query *q, tsdb_on_series on_se
         size_t slots = db->slot_count;
         while (slot < slots && (!db->slots[slot] || !matches(db->slots[slot], q)))
             slot++;
+        if (by_minute && slot < slots && !db->slots[slot]->minutes) {
+            pthread_rwlock_unlock(&db->lock);
+            add_minutes(db, slot--);
+            continue;
+        }
         if (slot < slots) {
-            read_series(&a, db->slots[slot]);
+            if (by_minute && has_minutes(db->slots[slot], q))
+                read_minutes(&a, db->slots[slot]);
+            else
+                read_series(&a, db->slots[slot]);
             label_count = db->slots[slot]->label_count;
             if (a.count)
                 keep_labels(kept, db->slots[slot]);

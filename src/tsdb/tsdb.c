@@ -36,8 +36,11 @@ void tsdb_free(struct tsdb *db)
 {
     if (!db)
         return;
-    for (size_t i = 0; i < db->slot_count; i++)
+    for (size_t i = 0; i < db->slot_count; i++) {
+        if (db->slots[i])
+            free(db->slots[i]->minutes);
         free(db->slots[i]);
+    }
     for (struct slab *s = db->slabs, *next; s; s = next) {
         next = s->next;
         free(s);
@@ -168,6 +171,7 @@ static void remove_series(struct tsdb *db, struct series_entry *s)
     db->free_slots[db->free_count++] = s->slot;
     db->slots[s->slot] = NULL;
     db->series--;
+    free(s->minutes);
     free(s);
 }
 
@@ -242,6 +246,8 @@ static void add_sample(struct tsdb *db, struct series_entry *s, const struct sam
         chunk_add(c, &s->state, sample->t_ms, sample->value);
     }
     s->last_ms = sample->t_ms;
+    if (s->minutes)
+        minutes_add(s->minutes, sample);
 }
 
 /* ------------------------------------------------------------------ appending */

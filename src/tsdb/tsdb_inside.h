@@ -3,6 +3,7 @@
 #define TSDB_TSDB_INSIDE_H
 
 #include "tsdb/chunk.h"
+#include "tsdb/minutes.h"
 #include "tsdb/symbol.h"
 #include "tsdb/tsdb.h"
 
@@ -18,6 +19,7 @@ struct series_entry {
     size_t slot;
     struct chunk *oldest, *newest;
     struct chunk_state state; /* of the newest */
+    struct minutes *minutes;  /* NULL: nobody has asked for them yet */
     int64_t last_ms;          /* of the newest sample */
     bool busy;                /* being appended to: not to be removed */
     uint16_t label_count;

@@ -214,6 +214,7 @@ static const struct {
     {"POST /api/v1/nodes/{name}/lost", "AA---"},
     {"GET /api/v1/devices", "AAoA-"},
     {"GET /api/v1/devices/{id}", "AAoA-"},
+    {"GET /api/v1/samples", "AAoA-"},
     {"GET /api/v1/users", "A----"},
     {"POST /api/v1/users", "A----"},
     {"GET /api/v1/users/{name}", "A----"},

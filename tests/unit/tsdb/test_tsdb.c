@@ -328,3 +328,65 @@ TEST("doors append while workers ask")
         CHECK(i < 2 ? workers[i].seen == 3000 : workers[i].seen >= 0);
     }
 }
+
+/* ---- by the minute ---- */
+
+enum { MINUTE = 60000, HOUR = 60 * MINUTE };
+#define WHOLE ((int64_t)1700000040000) /* a whole minute */
+
+struct means {
+    double value[64];
+    int64_t count;
+};
+
+static int note_means(void *arg, const struct label *labels, size_t label_count,
+                      const struct sample *points, size_t count)
+{
+    struct means *m = arg;
+    (void)labels, (void)label_count;
+    for (size_t i = 0; i < count; i++)
+        m->value[(points[i].t_ms - WHOLE) / MINUTE] = points[i].value;
+    m->count += (int64_t)count;
+    return 0;
+}
+
+static struct means ask_means(struct tsdb *db, int64_t to_ms)
+{
+    struct means m = {0};
+    struct tsdb_query q = {
+        .from_ms = WHOLE, .to_ms = to_ms, .step_ms = MINUTE, .aggregate = TSDB_MEAN};
+    CHECK_OK(tsdb_query(db, &q, note_means, &m, &test_err));
+    return m;
+}
+
+TEST("means by the minute are the same whether they are kept or worked out")
+{
+    auto_tsdb struct tsdb *db = tsdb_new(NULL);
+    srand(3);
+    int64_t asked = 0;
+    for (int64_t t = WHOLE; t < WHOLE + HOUR; t += 1000 + rand() % 9000) {
+        if (rand() % 50 == 0)
+            t += 200000; /* a gap */
+        CHECK_INT(add(db, "util", "0", t, rand() % 20 ? rand() % 100000 / 100.0 : NAN, t), 1);
+        if (t > WHOLE + HOUR / 2 && !asked++)
+            ask_means(db, WHOLE + HOUR); /* kept from here on */
+    }
+    /* An end within a minute is not among what is kept. */
+    struct means kept = ask_means(db, WHOLE + HOUR), raw = ask_means(db, WHOLE + HOUR + 1);
+    CHECK(kept.count > 20 && kept.count < 60);
+    CHECK_INT(kept.count, raw.count);
+    for (int i = 0; i < 60; i++)
+        CHECK(fabs(kept.value[i] - raw.value[i]) <= 1e-5 * raw.value[i]);
+}
+
+TEST("minutes of another hour are worked out, and a series that went leaves nothing")
+{
+    auto_tsdb struct tsdb *db = tsdb_new(&(struct tsdb_limits){.retention_ms = 3 * HOUR});
+    for (int64_t t = WHOLE; t < WHOLE + 2 * HOUR + 6 * MINUTE; t += MINUTE / 2)
+        CHECK_INT(add(db, "util", "0", t, (double)(t - WHOLE) / MINUTE, t), 1);
+    struct means m = ask_means(db, WHOLE + HOUR);
+    CHECK_INT(m.count, 60);
+    CHECK(m.value[0] == 0.25 && m.value[59] == 59.25);
+    CHECK_INT(add(db, "util", "1", WHOLE + 9 * HOUR, 1, WHOLE + 9 * HOUR), 1);
+    CHECK_INT(ask_means(db, WHOLE + HOUR).count, 0);
+}
