@@ -174,7 +174,7 @@ class Overview extends Part {
       const word = known ? (met ? t('aim.met') : t('aim.missed')) : t('aim.none')
       return html`<div class="aim ${known ? (met ? 'aim-met' : 'aim-missed') : 'aim-none'}">
         <dt title=${t(`aim.${name}.note`)}>${t(`aim.${name}`)}</dt>
-        <dd><span class="aim-value">${known ? shown : '–'}</span><span class="aim-limit">${t('aim.limit', { limit })}</span><span class="aim-word">${known ? icon(met ? 'check' : 'alert') : nothing}${word}</span></dd>
+        <dd><span class="aim-value">${known ? shown : '–'}</span><span class="aim-limit">${t('aim.limit', { limit })}</span><span class="aim-word" title=${word}>${icon(known ? (met ? 'check' : 'alert') : 'dash')}<span class="unseen">${word}</span></span></dd>
       </div>`
     }
     const start = s.submit_to_start_ms?.p50
