@@ -317,6 +317,7 @@ void metrics_write(const struct gpu_report *gpus, const struct host_sample *host
         write_host(out, host);
     for (size_t i = 0; i < own_count; i++) {
         write_head(out, own[i].name, own[i].type, own[i].help);
-        text_addf(out, "%s %lld\n", own[i].name, (long long)own[i].value);
+        text_addf(out, "%s ", own[i].name);
+        write_value(out, (double)own[i].value * (own[i].scale ? own[i].scale : 1));
     }
 }

@@ -42,6 +42,7 @@ struct agent_metric {
     enum metric_type type;
     const char *help;
     int64_t value;
+    double scale; /* the value times this is written; 0: as it is */
 };
 
 /* The whole page, Prometheus text 0.0.4. GPUS and HOST may be NULL. */

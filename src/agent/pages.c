@@ -55,7 +55,7 @@ static void show_metrics(struct agent *agent, struct text *out)
         {"reeve_agent_samples_sent_total",    METRIC_COUNTER, "Samples sent.", t.sent},
         {"reeve_agent_samples_dropped_total", METRIC_COUNTER, "Samples dropped before they could be sent.", t.dropped},
         {"reeve_agent_link_up",               METRIC_GAUGE,   "1: the control plane is connected.", link_is_up(agent->link)},
-        {"reeve_agent_clock_skew_ms",         METRIC_GAUGE,   "Our clock less the control plane's.", agent->clock_skew_ms},
+        {"reeve_agent_clock_skew_seconds",    METRIC_GAUGE,   "Our clock less the control plane's.", agent->clock_skew_ms, 1e-3},
     };
     /* clang-format on */
     metrics_write(sampler_gpus(agent->sampler), sampler_host(agent->sampler), agent->options.node,
