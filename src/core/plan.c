@@ -134,20 +134,24 @@ static struct digest digest_decisions(const struct plan *p)
     return digest_end(s);
 }
 
-void plan_make(const struct fleet_view *v, int64_t now_ms, struct plan *ret)
+void plan_make_in(struct place_plan *places, int64_t now_ms, struct plan *ret)
 {
     (void)now_ms; /* FIFO does not look at the clock; later policies do, and the ledger has it */
-    struct place_plan places;
     struct contest contest = {0};
-
     *ret = (struct plan){0};
-    place_plan_init(&places, v);
-    gather(&contest, v);
+    gather(&contest, places->view);
     while (contest.count && ret->decision_count < PLAN_DECISIONS_MOST)
-        decide(ret, &places, &contest);
+        decide(ret, places, &contest);
     ret->more = contest.count > 0;
     ret->digest = digest_decisions(ret);
     free(contest.heap);
+}
+
+void plan_make(const struct fleet_view *v, int64_t now_ms, struct plan *ret)
+{
+    struct place_plan places;
+    place_plan_init(&places, v);
+    plan_make_in(&places, now_ms, ret);
     place_plan_done(&places);
 }
 

@@ -37,6 +37,8 @@ struct plan {
 
 void plan_make(const struct fleet_view *v, int64_t now_ms, struct plan *ret);
 void plan_done(struct plan *p);
+/* The same on PLACES, in which nothing is given out, and which has it all afterwards. */
+void plan_make_in(struct place_plan *places, int64_t now_ms, struct plan *ret);
 
 /* Whether a job with the needs of S, behind all that wait now, would start with the next plan. S
  * need not be of the view. */

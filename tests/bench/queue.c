@@ -5,12 +5,14 @@
  *     bench_queue [FOLDER] [JOBS]
  *
  * Memory a job, durable submission with the queue full, position, why, snapshot, list, restart; and
- * how long it takes to decide where 4,000 jobs go on 500 nodes of 8 devices.
+ * how long it takes to decide where 4,000 jobs go on 500 nodes of 8 devices, and when 10,000 more
+ * that wait behind them may start.
  */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "core/explain/explain.h"
+#include "core/explain/when.h"
 #include "engine/engine.h"
 
 #include <fcntl.h>
@@ -202,6 +204,47 @@ static void happen(struct core *c, struct event *ev)
     must(core_apply(c, ev, NULL, &err));
 }
 
+static void submit_one(struct core *c, int64_t job, int64_t gpus, int64_t gpu_memory_mib)
+{
+    struct event ev = {.kind = EVENT_ID_JOB_SUBMITTED, .subject = job};
+    ev.JOB_SUBMITTED.principal = 1;
+    ev.JOB_SUBMITTED.gpus = gpus;
+    ev.JOB_SUBMITTED.gpu_memory_mib = gpu_memory_mib;
+    ev.JOB_SUBMITTED.memory_mib = 1024;
+    happen(c, &ev);
+}
+
+/* SHAPES kinds of jobs wait behind 4,000 that run. */
+static void expectations(struct core *c, int shapes)
+{
+    enum { WAITING = 10000, RUNNING = 4000 };
+    static struct when_span left[RUNNING], runs[WAITING];
+    static struct when_start starts[WHEN_JOBS_MOST];
+    int64_t first = c->fleet->view.next_job;
+    for (int64_t j = 0; j < WAITING; j++)
+        submit_one(c, first + j, 1 + j % 4 % shapes, 1000 * (j % shapes));
+    for (int64_t i = 0; i < RUNNING; i++)
+        left[i] = (struct when_span){1000 * (1 + i * 7919 % RUNNING), WHEN_PROGRESS};
+    for (int64_t i = 0; i < WAITING; i++)
+        runs[i] = (struct when_span){1000 * (1000 + i * 7919 % 3600), WHEN_HISTORY};
+    struct event planned;
+    core_plan(c, 1700000000000, &planned);
+    happen(c, &planned);
+
+    struct when_question q = {&c->fleet->view, 1700000000000, left, runs};
+    int64_t begin = clock_mono_us(), known = 0;
+    size_t count = when_look(&q, starts);
+    double ms = (double)(clock_mono_us() - begin) / 1e3;
+    for (size_t i = 0; i < count; i++)
+        known += starts[i].order > 0;
+    printf("when %d of %d may start, %2d shapes  %8.1f ms  (%lld known)\n", (int)count, WAITING,
+           shapes, ms, (long long)known);
+    for (int64_t j = 0; j < WAITING; j++) {
+        struct event ev = {.kind = EVENT_ID_JOB_CANCEL, .subject = first + j};
+        happen(c, &ev);
+    }
+}
+
 static void decisions(void)
 {
     struct core c;
@@ -228,13 +271,8 @@ static void decisions(void)
             happen(&c, &ev);
         }
     }
-    for (int64_t j = 1; j <= 4000; j++) {
-        ev = (struct event){.kind = EVENT_ID_JOB_SUBMITTED, .subject = j};
-        ev.JOB_SUBMITTED.principal = 1;
-        ev.JOB_SUBMITTED.gpus = 1;
-        ev.JOB_SUBMITTED.memory_mib = 1024;
-        happen(&c, &ev);
-    }
+    for (int64_t j = 1; j <= 4000; j++)
+        submit_one(&c, j, 1, 0);
     int64_t begin = clock_mono_us(), given = 0;
     while (plan_is_due(&c.fleet->view)) {
         core_plan(&c, 1700000000000, &ev);
@@ -253,6 +291,8 @@ static void decisions(void)
     double s = (double)(clock_mono_us() - begin) / 1e6;
     printf("decide %lld jobs on 500 x 8     %8.3f s    aim 1 s    ratio %.2f\n", (long long)given,
            s, s / 1.0);
+    expectations(&c, 1);
+    expectations(&c, 20);
     core_done(&c);
 }
 

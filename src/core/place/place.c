@@ -9,6 +9,8 @@ void place_plan_init(struct place_plan *p, const struct fleet_view *v)
     size_t devices = (size_t)v->device_count + 1, nodes = (size_t)v->node_count + 1;
     *p = (struct place_plan){
         .view = v,
+        .node = mem_new_array(struct place_node, nodes),
+        .touched = mem_new_array(uint32_t, nodes),
         .device = mem_alloc(devices, 1),
         .cpu_milli = mem_new_array(uint32_t, nodes),
         .memory_mib = mem_new_array(uint32_t, nodes),
@@ -18,6 +20,8 @@ void place_plan_init(struct place_plan *p, const struct fleet_view *v)
 
 void place_plan_done(struct place_plan *p)
 {
+    free(p->node);
+    free(p->touched);
     free(p->device);
     free(p->cpu_milli);
     free(p->memory_mib);
@@ -47,9 +51,66 @@ enum device_fit place_device_fit(const struct place_plan *p, const struct shape 
     return FIT_OK;
 }
 
+void place_plan_changed(struct place_plan *p, int64_t node)
+{
+    p->node[node].known = false;
+}
+
+void place_plan_reset(struct place_plan *p)
+{
+    for (size_t i = 0; i < p->touched_count; i++) {
+        const struct node *n = fleet_node(p->view, p->touched[i]);
+        for (uint32_t d = n->first_device; n->devices && d != NO_ROW;
+             d = fleet_device(p->view, d)->next_on_node)
+            p->device[d] = 0;
+        p->cpu_milli[n->id] = p->memory_mib[n->id] = 0;
+        p->owner[n->id] = 0;
+        p->node[n->id] = (struct place_node){0};
+    }
+    p->touched_count = 0;
+}
+
+static void touch(struct place_plan *p, int64_t node)
+{
+    struct place_node *sum = &p->node[node];
+    sum->known = false;
+    if (!sum->touched)
+        p->touched[p->touched_count++] = (uint32_t)node;
+    sum->touched = true;
+}
+
+static void sum_up(const struct place_plan *p, const struct node *n, struct place_node *sum)
+{
+    static const struct shape least = {0};
+    *sum = (struct place_node){
+        .least_free = UINT32_MAX, .least_size = UINT32_MAX, .known = true, .touched = sum->touched};
+    for (uint32_t d = n->first_device; n->devices && d != NO_ROW;) {
+        const struct device *device = fleet_device(p->view, d);
+        d = device->next_on_node;
+        if (device->health == DEVICE_GONE)
+            continue;
+        sum->able++;
+        if (device->memory_mib < sum->least_size)
+            sum->least_size = device->memory_mib;
+        if (place_device_fit(p, &least, device) != FIT_OK)
+            continue;
+        sum->usable++;
+        if (device->free_mib < sum->least_free)
+            sum->least_free = device->free_mib;
+    }
+}
+
 static void count_devices(const struct place_plan *p, const struct shape *s, const struct node *n,
                           int *ret_free, int *ret_able)
 {
+    struct place_node *sum = &p->node[n->id];
+    if (!sum->known)
+        sum_up(p, n, sum);
+    if (s->gpu_memory_mib <= sum->least_size && s->gpu_memory_mib <= sum->least_free) {
+        *ret_free = (int)sum->usable;
+        *ret_able = (int)sum->able;
+        return;
+    }
     *ret_free = *ret_able = 0;
     for (uint32_t d = n->first_device; d != NO_ROW && n->devices;) {
         const struct device *device = fleet_device(p->view, d);
@@ -153,6 +214,7 @@ enum place_answer place_find(const struct place_plan *p, const struct shape *s,
 
 void place_take(struct place_plan *p, const struct shape *s, const struct place_choice *c)
 {
+    touch(p, c->node);
     for (int i = 0; i < c->devices; i++)
         p->device[c->device[i]] = 1;
     p->cpu_milli[c->node] += s->cpu_milli;
@@ -165,6 +227,7 @@ void place_reserve(struct place_plan *p, const struct shape *s, int64_t node)
 {
     const struct node *n = fleet_node(p->view, node);
     int left = s->gpus;
+    touch(p, node);
     for (uint32_t d = n->first_device; d != NO_ROW && n->devices && left;) {
         const struct device *device = fleet_device(p->view, d);
         if (place_device_fit(p, s, device) == FIT_OK) {

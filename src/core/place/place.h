@@ -7,9 +7,20 @@
 
 #include "core/fleet/fleet.h"
 
+/* A node's devices in short, so that most of them need not be looked at one by one. */
+struct place_node {
+    uint32_t usable, able;           /* now, but for their memory; at all */
+    uint32_t least_free, least_size; /* MiB, of the usable and of the able */
+    bool known;                      /* the above is set */
+    bool touched;                    /* something here is given out or put aside */
+};
+
 /* What a plan has given out or put aside so far, on top of what the view shows. */
 struct place_plan {
     const struct fleet_view *view;
+    struct place_node *node; /* by id */
+    uint32_t *touched;       /* ids of these */
+    size_t touched_count;
     uint8_t *device;     /* by id: 1 given out, 2 put aside for a job further in front */
     uint32_t *cpu_milli; /* by node id: given out or put aside */
     uint32_t *memory_mib;
@@ -18,6 +29,11 @@ struct place_plan {
 
 void place_plan_init(struct place_plan *p, const struct fleet_view *v);
 void place_plan_done(struct place_plan *p);
+
+/* For a plan that is made again and again on a view that changes a little: forgets what was given
+ * out; and that this node, or a device of it, has changed in the view. */
+void place_plan_reset(struct place_plan *p);
+void place_plan_changed(struct place_plan *p, int64_t node);
 
 enum place_answer {
     PLACE_FITS,
