@@ -332,8 +332,10 @@ static void take_progress(struct call *c, const struct report_in *in)
         const struct progress_report *p = &in->progress[i];
         const struct job *j = fleet_job(&v->fleet, p->job);
         const struct attempt *a = j ? fleet_job_attempt(&v->fleet, j) : NULL;
-        if (a && a->n == p->value.n && a->node == c->caller.id)
-            progress_set(c->api->progress, p->job, &p->value);
+        struct job_progress value = p->value;
+        value.at_ms = c->now_ms;
+        if (a && a->n == value.n && a->node == c->caller.id)
+            progress_set(c->api->progress, p->job, &value);
     }
     engine_view_release(c->api->engine, v);
 }

@@ -126,6 +126,7 @@ static void make_tag(struct call *c, const struct fleet_view *v, char tag[48])
     digest_add_int(s, v->last_seq);
     digest_add_int(s, (int64_t)progress_version(a->progress));
     digest_add_int(s, (int64_t)links_version(a->links));
+    digest_add_int(s, (int64_t)expected_version(a->expected));
     digest_add_int(s, (int64_t)__atomic_load_n(&a->sample_version, __ATOMIC_RELAXED));
     digest_add_int(s, c->caller.id);
     digest_add_int(s, c->caller.language);

@@ -80,6 +80,7 @@ static void on_tick(uv_timer_t *timer)
     events_tick(a->events, a->ticks);
     logs_tick(a->followers);
     agents_tick(a->agents, a->ticks);
+    expected_tick(a);
 }
 
 static void on_problem(void *arg, const struct err *e)
@@ -167,6 +168,7 @@ int api_start(const struct api_config *config, struct api **ret, uint16_t *ret_p
     a->boot = random_u64();
     a->links = links_new();
     a->progress = progress_new();
+    a->expected = expected_new();
     a->events = events_new(a);
     a->followers = logs_new(a);
     a->agents = agents_new(a);
@@ -251,6 +253,7 @@ void api_free(struct api *a)
     agents_free(a->agents);
     links_free(a->links);
     progress_free(a->progress);
+    expected_free(a->expected);
     page_free(a->page);
     guesses_free(a->guesses);
     auth_forget_all(a);

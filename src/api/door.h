@@ -6,6 +6,7 @@
 #include "api/agents.h"
 #include "api/call.h"
 #include "api/events.h"
+#include "api/expected.h"
 #include "api/links.h"
 #include "api/logs.h"
 #include "api/page.h"
@@ -31,6 +32,7 @@ struct api {
     struct agent_hub *agents;
     struct links *links;       /* has a lock of its own */
     struct progress *progress; /* the same */
+    struct expected *expected; /* the same */
     uint64_t sample_version;   /* atomic: counts samples taken in */
 
     unsigned under_way; /* commands and reads whose answer has to come */

@@ -11,6 +11,7 @@ enum need {
     NEEDS_NAME = 1,
     NEEDS_SPEC = 2,
     ONE_ONLY = 4, /* of one job; needs its attempts */
+    NEEDS_EXPECTED = 8,
 };
 
 struct job_field {
@@ -127,6 +128,43 @@ static void write_devices(struct job_writer *w, struct json_out *o, const struct
             break;
     }
     jo_end(o);
+}
+
+/* When it may start; all zero for a job that does not wait, or of which nothing is known. */
+static const struct when_start *start_of(struct job_writer *w, const struct job_facts *f)
+{
+    if (!w->start_is_read) {
+        w->start = (struct when_start){0};
+        if (f->open && f->state == JOB_QUEUED)
+            expected_get(w->api->expected, f->id, &w->start);
+    }
+    w->start_is_read = true;
+    return &w->start;
+}
+
+static void write_expected_start(struct job_writer *w, struct json_out *o,
+                                 const struct job_field *d, const struct job_facts *f)
+{
+    const struct when_start *s = start_of(w, f);
+    /* It was worked out a moment ago: what is late by now may come any moment. */
+    jo_time(o, d->name, s->order && s->start_ms < w->now_ms ? w->now_ms : s->start_ms);
+}
+
+static void write_expected_order(struct job_writer *w, struct json_out *o,
+                                 const struct job_field *d, const struct job_facts *f)
+{
+    const struct when_start *s = start_of(w, f);
+    if (s->order)
+        jo_int(o, d->name, s->order);
+    else
+        jo_null(o, d->name);
+}
+
+static void write_expected_basis(struct job_writer *w, struct json_out *o,
+                                 const struct job_field *d, const struct job_facts *f)
+{
+    bool waits = f->open && f->state == JOB_QUEUED;
+    jo_text(o, d->name, waits ? when_basis_name(start_of(w, f)->basis) : NULL);
 }
 
 /* ---- what it took ---- */
@@ -400,6 +438,9 @@ static const struct job_field fields[] = {
     {"scheduled_at",     SIGHT_EXISTS, 0,          write_time,        FACT(scheduled_ms)},
     {"started_at",       SIGHT_EXISTS, 0,          write_time,        FACT(started_ms)},
     {"ended_at",         SIGHT_EXISTS, 0,          write_time,        FACT(ended_ms)},
+    {"expected_start_at", SIGHT_EXISTS, NEEDS_EXPECTED, write_expected_start, 0},
+    {"expected_order",   SIGHT_EXISTS, NEEDS_EXPECTED, write_expected_order, 0},
+    {"expected_basis",   SIGHT_EXISTS, NEEDS_EXPECTED, write_expected_basis, 0},
     {"wait_ms",          SIGHT_EXISTS, 0,          write_wait,        0},
     {"node",             SIGHT_EXISTS, 0,          write_node,        0},
     {"devices",          SIGHT_EXISTS, 0,          write_devices,     0},
@@ -491,6 +532,11 @@ bool job_fields_need_spec(struct job_fields f)
     return need(f, NEEDS_SPEC);
 }
 
+bool job_fields_need_expected(struct job_fields f)
+{
+    return need(f, NEEDS_EXPECTED);
+}
+
 bool job_fields_need_attempts(struct job_fields f)
 {
     return need(f, ONE_ONLY);
@@ -507,7 +553,7 @@ const char *job_field_name(size_t i, bool *ret_one_only)
 void job_write(struct job_writer *w, struct json_out *o, const struct job_facts *f)
 {
     enum sight sight = caller_sight(w->caller, f->principal, f->submitter);
-    w->spec_is_read = false;
+    w->spec_is_read = w->start_is_read = false;
     jo_object(o, NULL);
     for (uint64_t left = w->fields.bits ? w->fields.bits : all_fields(true); left;
          left &= left - 1) {

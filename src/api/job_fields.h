@@ -16,6 +16,8 @@ int job_fields_read(struct call *c, bool list, struct job_fields *ret, struct er
 bool job_fields_need_name(struct job_fields f);
 bool job_fields_need_spec(struct job_fields f);
 bool job_fields_need_attempts(struct job_fields f);
+/* expected_refresh() first. */
+bool job_fields_need_expected(struct job_fields f);
 
 /* The name of field I of the table, for tests; NULL behind the last one. ONE_ONLY: not of lists. */
 const char *job_field_name(size_t i, bool *ret_one_only);

@@ -6,6 +6,7 @@
 #include "api/job_fields.h"
 #include "api/job_spec.h"
 #include "base/json_out.h"
+#include "core/explain/when.h"
 
 struct attempt_list; /* job_show.h */
 
@@ -53,8 +54,9 @@ struct job_writer {
     /* Kept between jobs. Jobs of one shape wait for the same reason: it has its place by shape. */
     struct job_reason reasons[JOB_REASONS];
     /* Of the job that is being written: read when its first field wants it. */
-    bool spec_is_read;
+    bool spec_is_read, start_is_read;
     struct job_spec spec;
+    struct when_start start;
 };
 void job_writer_done(struct job_writer *w);
 

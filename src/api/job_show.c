@@ -195,6 +195,9 @@ int job_show(struct call *c, struct store_reader *r, int64_t id, struct err *e)
         const struct engine_view *v = engine_view_get(g);
         struct job_rows rows = {0};
         struct job_facts facts;
+        const struct job *j = fleet_job(&v->fleet, id);
+        if (j && j->state == JOB_QUEUED && job_fields_need_expected(fields))
+            expected_refresh(c->api, r);
         int rc = gather(c, r, id, &v->fleet, fields, &rows, &facts, e);
         auto_attempts struct attempt_list attempts = {0};
         if (rc > 0 && wants_attempts && read_attempts(engine_store(g), r, id, &attempts, e) < 0)

@@ -307,6 +307,8 @@ static int list_jobs(struct listing *l, struct err *e)
     if (job_filter_read(c, l->view, &l->filter, e) < 0 ||
         job_fields_read(c, true, &l->fields, e) < 0)
         return -1;
+    if (job_fields_need_expected(l->fields))
+        expected_refresh(c->api, l->reader);
     l->with_spec = job_fields_need_spec(l->fields) || l->filter.label_count;
     l->chunk = l->filter.text || l->filter.label_count ? CHUNK : c->limit;
     l->before = c->cursor;

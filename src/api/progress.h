@@ -14,6 +14,7 @@ struct progress;
 struct job_progress {
     int64_t n; /* of this attempt */
     int64_t done, total;
+    int64_t at_ms; /* when it was said: Unix */
 };
 
 struct progress *progress_new(void);

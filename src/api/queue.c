@@ -106,6 +106,8 @@ int read_queue(struct call *c, struct store_reader *r, struct err *e)
     struct job_fields fields;
     if (job_fields_read(c, true, &fields, e) < 0)
         return -1;
+    if (job_fields_need_expected(fields))
+        expected_refresh(c->api, r);
     const struct engine_view *v = engine_view_get(g);
     size_t most = (size_t)c->limit;
     struct queue_page p = {.entries = mem_new_array(struct job_entry, most)};

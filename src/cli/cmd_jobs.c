@@ -139,6 +139,9 @@ static const struct column queue_columns[] = {
     {"RUN", "run_ms", CELL_RUN, COLUMN_RIGHT},
     {"GPUS", "devices", CELL_DEVICES, 0},
     {"PROGRESS", "progress", CELL_PROGRESS, 0},
+    {"STARTS", "expected_start_at", CELL_TIME, COLUMN_WIDE},
+    {"ORDER", "expected_order", CELL_TEXT, COLUMN_RIGHT | COLUMN_WIDE},
+    {"BY", "expected_basis", CELL_TEXT, COLUMN_WIDE},
     {"REASON", "reason", CELL_TEXT, 0},
 };
 
@@ -196,6 +199,9 @@ static const struct column show_columns[] = {
     {"Position", "position", CELL_TEXT, 0},
     {"Reason", "reason", CELL_TEXT, 0},
     {"Progress", "progress", CELL_PROGRESS, 0},
+    {"Starts about", "expected_start_at", CELL_TIME, 0},
+    {"As number", "expected_order", CELL_TEXT, 0},
+    {"Judged by", "expected_basis", CELL_TEXT, 0},
     {"Submitted", "submitted_at", CELL_TIME, 0},
     {"Scheduled", "scheduled_at", CELL_TIME, 0},
     {"Started", "started_at", CELL_TIME, 0},
