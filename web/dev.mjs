@@ -16,10 +16,12 @@ const types = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 't
 const make = () => spawnSync(process.execPath, [join(here, 'build.mjs'), out], { stdio: 'inherit' })
 make()
 let later
-watch(join(here, 'src'), { recursive: process.platform !== 'linux' }, () => {
-  clearTimeout(later)
-  later = setTimeout(make, 100)
-})
+// Each folder by itself: Node 18 watches none recursively on Linux.
+for (const folder of ['', 'pages', 'parts', 'server', 'style', 'texts'])
+  watch(join(here, 'src', folder), () => {
+    clearTimeout(later)
+    later = setTimeout(make, 100)
+  })
 
 createServer((req, res) => {
   const path = new URL(req.url, 'http://x').pathname

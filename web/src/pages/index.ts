@@ -1,8 +1,11 @@
 // Which page is drawn by what. A page is an element of its own; the place gives it what stands behind it.
 import { html, type TemplateResult } from 'lit'
 import type { Place } from '../router.ts'
+import './device.ts'
+import './fleet.ts'
 import './overview.ts'
 
 export const pages: Record<string, (place: Place) => TemplateResult> = {
   overview: () => html`<reeve-overview></reeve-overview>`,
+  fleet: place => (place.id ? html`<reeve-device .place=${place}></reeve-device>` : html`<reeve-fleet .place=${place}></reeve-fleet>`),
 }

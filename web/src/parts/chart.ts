@@ -16,6 +16,8 @@ export interface ChartSeries {
 }
 
 const DAY_MS = 86_400_000
+/** Steps of a scale of memory. */
+const BINARY = Array.from({ length: 44 }, (_, i) => 2 ** i)
 
 export class Chart extends Part {
   static override properties = {
@@ -164,7 +166,7 @@ export class Chart extends Part {
       },
       axes: [
         { ...axis, grid: { show: false }, size: 20, gap: 3, space: 64, values: (_u, at) => at.map(s => this.time(s * 1_000).replace(/:\d\d$/, '')) },
-        { ...axis, size: 62, gap: 6, space: 30, values: (_u, at) => at.map(v => this.unit(v)) },
+        { ...axis, size: 62, gap: 6, space: 30, ...(this.unit === f.mebibytes || this.unit === f.bytes ? { incrs: BINARY } : {}), values: (_u, at) => at.map(v => this.unit(v)) },
       ],
       series: [
         {},

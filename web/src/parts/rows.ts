@@ -16,6 +16,9 @@ export interface Column<T> {
   from?: 'm' | 'l'
   /** On a phone, in the second line of the card. */
   second?: boolean
+  /** The head is a button that sorts by it. */
+  sort?: () => void
+  sorted?: 'ascending' | 'descending' | undefined
 }
 
 const WIDE = { m: 900, l: 1200 }
@@ -147,12 +150,19 @@ export class Rows<T> extends Part {
     return html`<div class="rows ${this.fill ? 'rows-fill' : ''}" role="grid" aria-label=${this.label} aria-rowcount=${this.items.length + 1}
       @scroll=${this.measure} @keydown=${this.key}>
       ${this.phone ? nothing : html`<div class="rows-head" role="row" aria-rowindex="1" ${styles({ 'grid-template-columns': tracks })}>
-        ${shown.map(c => html`<span role="columnheader" class=${c.right ? 'right' : ''}>${c.head}</span>`)}
+        ${shown.map(c => this.head(c))}
       </div>`}
       <div class="rows-body" role="rowgroup" ${styles({ height: `${this.items.length * height}px` })}>
         ${repeat(items, this.keyOf, (item, i) => this.row(item, from + i, shown, columns, tracks))}
       </div>
     </div>`
+  }
+
+  private head(c: Column<T>) {
+    const mark = c.sorted === 'ascending' ? ' ↑' : c.sorted === 'descending' ? ' ↓' : ''
+    return html`<span role="columnheader" class=${c.right ? 'right' : ''} aria-sort=${c.sorted ?? nothing}>
+      ${c.sort ? html`<button class="rows-sort" @click=${c.sort}>${c.head}<span aria-hidden="true">${mark}</span></button>` : c.head}
+    </span>`
   }
 
   private row(item: T, i: number, shown: Column<T>[], all: Column<T>[], tracks: string) {

@@ -1,10 +1,11 @@
 // Every word of the page, in both languages, from the tables beside this file: { key: [English, Korean] }.
 // A missing one does not compile; what is used and unused is a test.
 import { overview } from './overview.ts'
+import { fleet } from './fleet.ts'
 import { frame } from './frame.ts'
 import { words } from './words.ts'
 
-const table = { ...words, ...frame, ...overview } satisfies Texts
+const table = { ...words, ...frame, ...overview, ...fleet } satisfies Texts
 
 export type Texts = Record<string, readonly [en: string, ko: string]>
 export type TextKey = keyof typeof table
