@@ -24,7 +24,7 @@ const SPANS = language === 'ko' ? { d: '일', h: '시간', m: '분', s: '초' } 
 /** 850 ms, 12.3 s, 4 min 10 s, 3 h 12 min, 2 d 4 h */
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return NONE
-  if (ms < 1_000) return number(ms) + gap + 'ms'
+  if (ms < 1_000) return number(ms, ms === 0 || ms >= 10 ? 0 : ms >= 1 ? 1 : 2) + gap + 'ms'
   const s = ms / 1_000
   if (s < 60) return number(s, s < 10 ? 1 : 0) + gap + SPANS.s
   const two = (a: number, an: string, b: number, bn: string) => number(a) + gap + an + (b ? ' ' + number(b) + gap + bn : '')

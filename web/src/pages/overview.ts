@@ -43,11 +43,9 @@ class Overview extends Part {
     return html`<h1 class="unseen">${t('overview.title')}</h1>
       ${this.figures(this.status.value)} ${this.attention()}
       <div class="columns">
-        <div class="column">
-          <section aria-labelledby="overview-gpus">${this.gpus()}</section>
+        <section class="column" aria-labelledby="overview-gpus"><div>${this.gpus()}</div></section>
+        <div class="column column-first">
           <section aria-labelledby="overview-now">${this.now()}</section>
-        </div>
-        <div class="column">
           <section aria-labelledby="overview-next">${this.next(this.status.value)}</section>
           <section aria-labelledby="overview-aims">${this.aims(this.status.value)}</section>
         </div>
@@ -181,7 +179,7 @@ class Overview extends Part {
     const answer = s.status_latency_ms?.p50
     return html`<h2 id="overview-aims">${t('overview.aims')}</h2><dl class="aims">
       ${aim('start', start, f.duration(start), '< ' + f.duration(30_000), (start ?? 0) < 30_000)}
-      ${aim('status', answer, answer != null && answer < 10 ? f.number(answer, 1) + ' ms' : f.duration(answer), '< ' + f.duration(100), (answer ?? 0) < 100)}
+      ${aim('status', answer, f.duration(answer), '< ' + f.duration(100), (answer ?? 0) < 100)}
       ${aim('busy', s.gpu_busy_percent, f.percent(s.gpu_busy_percent), '> ' + f.percent(80), (s.gpu_busy_percent ?? 0) > 80)}
       ${aim('ratio', s.wait_run_ratio, f.number(s.wait_run_ratio, 1) + ' : 1', '< 2 : 1', (s.wait_run_ratio ?? 0) < 2)}
     </dl>`
