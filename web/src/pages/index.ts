@@ -4,8 +4,10 @@ import type { Place } from '../router.ts'
 import './device.ts'
 import './fleet.ts'
 import './overview.ts'
+import './submit.ts'
 
 export const pages: Record<string, (place: Place) => TemplateResult> = {
+  submit: () => html`<reeve-submit></reeve-submit>`,
   overview: () => html`<reeve-overview></reeve-overview>`,
   fleet: place => (place.id ? html`<reeve-device .place=${place}></reeve-device>` : html`<reeve-fleet .place=${place}></reeve-fleet>`),
 }

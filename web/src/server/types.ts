@@ -273,8 +273,8 @@ export interface Template {
   parameters: { name: string; required: boolean; description?: string | null; example?: string | null }[]
   command?: string[]
   gpus?: number
-  gpu_memory?: number | null
-  memory?: number | null
+  /** As for POST /api/v1/jobs. */
+  job?: Record<string, unknown>
 }
 
 export interface DryRun {

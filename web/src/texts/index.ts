@@ -3,9 +3,10 @@
 import { overview } from './overview.ts'
 import { fleet } from './fleet.ts'
 import { frame } from './frame.ts'
+import { submit } from './submit.ts'
 import { words } from './words.ts'
 
-const table = { ...words, ...frame, ...overview, ...fleet } satisfies Texts
+const table = { ...words, ...frame, ...overview, ...fleet, ...submit } satisfies Texts
 
 export type Texts = Record<string, readonly [en: string, ko: string]>
 export type TextKey = keyof typeof table
