@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/loop.h"
+#include "node/nursery.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -108,6 +109,7 @@ static int open_all(struct agent *agent, struct err *e)
     agent->results = agent->options.results ? absolute(agent->options.results)
                                             : mem_printf("%s/results", agent->data.path);
     agent->shim_program = shim_program(NULL);
+    agent->nursery = nursery_new(agent->shim_program);
     agent->gate = GATE_USUAL;
     cgroup_find(agent->options.cgroup, &agent->cgroup);
     if (open_accounts(agent, e) < 0 || file_make_folder(agent->results, 0711, e) < 0)
@@ -152,6 +154,7 @@ int agent_run(struct agent_options *options)
     cgroup_parent_done(&agent.cgroup);
     data_folder_close(&agent.data);
     free(agent.results);
+    nursery_free(agent.nursery);
     free(agent.shim_program);
     if (uv_loop_close(&loop) < 0)
         log_debug("the loop ends with open handles");

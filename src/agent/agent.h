@@ -22,6 +22,7 @@
 struct link;
 struct sampler;
 struct signals;
+struct nursery;
 struct telemetry;
 
 struct agent {
@@ -30,6 +31,7 @@ struct agent {
     char boot_id[BOOT_ID_SIZE];
     struct data_folder data;
     char *results, *shim_program;
+    struct nursery *nursery;
     const char *isolation;        /* "none", "shared", "user" */
     struct account_map *accounts; /* NULL: without root */
     struct cgroup_parent cgroup;

@@ -18,7 +18,7 @@ static int fail(const struct err *e)
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "--shim") == 0)
-        return shim_main(argv[2]);
+        return shim_program_main(argv);
     if (argc >= 2 && strcmp(argv[1], GPU_HELPER_ARG) == 0)
         return gpu_helper_main();
 

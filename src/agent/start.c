@@ -138,7 +138,7 @@ static void launch(struct start *s)
     a->folder = mem_printf("%s/%s", agent->data.attempts, a->name);
     int rc = FAILPOINT("agent.before_start")
                  ? err_set(&e, ERR_UNAVAILABLE, "failpoint agent.before_start")
-                 : shim_start(agent->shim_program, a->folder, &spec, &a->shim, &e);
+                 : shim_start(agent->shim_program, agent->nursery, a->folder, &spec, &a->shim, &e);
     if (rc < 0 && e.code == ERR_CONFLICT) {
         /* An earlier agent got this far and died before it could see what became of it. */
         a->start = NULL;

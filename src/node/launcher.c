@@ -4,6 +4,7 @@
 #include "base/failpoint.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "node/nursery.h"
 #include "node/shim.h"
 
 #include <errno.h>
@@ -46,28 +47,30 @@ char *shim_program(const char *program)
 
 /* Ours, as sanitizers and test libraries are steered by it, and what its processes are found by.
  * None of it comes to the job. */
-static char **shim_environment(const struct attempt_spec *spec)
+static char **shim_environment(const char *id)
 {
     size_t count = list_count(environ), n = 0;
     char **env = mem_new_array(char *, count + 2);
-    env[n++] = mem_printf("REEVE_ATTEMPT=%s", spec->id);
+    env[n++] = mem_printf("REEVE_ATTEMPT=%s", id);
     for (size_t i = 0; i < count; i++)
         if (!text_starts_with(environ[i], "REEVE_ATTEMPT="))
             env[n++] = mem_strdup(environ[i]);
     return env;
 }
 
-/* Returns 0 or an errno. */
-static int spawn(const char *program, const char *folder, const struct attempt_spec *spec,
-                 int their_end, pid_t *ret)
+int shim_exec(const char *program, const char *word, const char *id, int their_end, pid_t *ret)
 {
+    /* dup2 onto itself would leave the descriptor to be closed at exec. */
+    auto_close int high = fcntl(their_end, F_DUPFD_CLOEXEC, SHIM_SOCKET + 1);
+    if (high < 0)
+        return errno;
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, their_end, SHIM_SOCKET);
+    posix_spawn_file_actions_adddup2(&actions, high, SHIM_SOCKET);
 
     /* A SIGTERM that comes before the shim can handle it must wait, not end it. */
     sigset_t wait, usual;
@@ -84,8 +87,8 @@ static int spawn(const char *program, const char *folder, const struct attempt_s
 
     auto_free char *name = mem_strdup("reeve-agent");
     auto_free char *option = mem_strdup("--shim");
-    auto_free char *where = mem_strdup(folder);
-    char **env = shim_environment(spec);
+    auto_free char *where = mem_strdup(word);
+    char **env = shim_environment(id);
     int why =
         posix_spawn(ret, program, &actions, &attr, (char *[]){name, option, where, NULL}, env);
     list_free(env);
@@ -124,8 +127,8 @@ static int refuse_if_known(const char *folder, struct err *e)
     return 0;
 }
 
-int shim_start(const char *program, const char *folder, const struct attempt_spec *spec,
-               struct shim_process *ret, struct err *e)
+int shim_start(const char *program, struct nursery *nursery, const char *folder,
+               const struct attempt_spec *spec, struct shim_process *ret, struct err *e)
 {
     if (folder[0] != '/' || !spec->name || strcmp(name_of(folder), spec->name) != 0)
         return err_set(e, ERR_INVALID, "folder '%s' is not that of attempt '%s'", folder,
@@ -144,13 +147,9 @@ int shim_start(const char *program, const char *folder, const struct attempt_spe
     if (send_secrets(ours, spec, e) < 0)
         return -1;
 
-    /* dup2 onto itself would leave the descriptor to be closed at exec. */
-    auto_close int high = fcntl(theirs, F_DUPFD_CLOEXEC, SHIM_SOCKET + 1);
-    if (high < 0)
-        return err_sys(e, errno, "could not make a socket for the shim");
-    auto_free char *path = shim_program(program);
-    pid_t pid;
-    int why = spawn(path, folder, spec, high, &pid);
+    pid_t pid = nursery_fork(nursery, folder, spec->id, theirs);
+    auto_free char *path = pid ? NULL : shim_program(program);
+    int why = pid ? 0 : shim_exec(path, folder, spec->id, theirs, &pid);
     if (why)
         return err_sys(e, why, "could not start shim '%s'", path);
     (void)FAILPOINT("launcher.after_spawn");

@@ -3,7 +3,7 @@
  * one that died. Nothing here waits for a job: the descriptors go into the caller's loop.
  *
  *     struct shim_process p;
- *     shim_start(NULL, folder, &spec, &p, &e);
+ *     shim_start(NULL, NULL, folder, &spec, &p, &e);
  *     poll p.socket -> shim_news(&p, &e): SHIM_STARTED or SHIM_FAILED with the reason
  *     poll p.pidfd  -> shim_reap(&p); attempt_state(folder, ...) says how it ended
  */
@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+
+struct nursery;
 
 struct shim_process {
     pid_t pid;
@@ -34,11 +36,14 @@ char *shim_program(const char *program);
 /*
  * Makes the folder, writes the spec and starts a shim in a session of its own. It takes one
  * millisecond or two: nothing is synced on this side, because what must be durable is synced by the
- * shim before the job runs. FOLDER is absolute and ends in the attempt's name. ERR_CONFLICT: this
- * attempt has started before, or a shim is at it.
+ * shim before the job runs. NURSERY may be NULL. FOLDER is absolute and ends in the attempt's name.
+ * ERR_CONFLICT: this attempt has started before, or a shim is at it.
  */
-int shim_start(const char *program, const char *folder, const struct attempt_spec *spec,
-               struct shim_process *ret, struct err *e);
+int shim_start(const char *program, struct nursery *nursery, const char *folder,
+               const struct attempt_spec *spec, struct shim_process *ret, struct err *e);
+/* Only the exec of it: WORD is the folder, or a nursery's; THEIR_END becomes its socket. Returns 0
+ * or an errno. */
+int shim_exec(const char *program, const char *word, const char *id, int their_end, pid_t *ret);
 
 enum shim_news {
     SHIM_PENDING, /* nothing yet */

@@ -1,4 +1,5 @@
 #include "node/shim.h"
+#include "node/nursery.h"
 #include "node/shim_private.h"
 
 #include "base/clock.h"
@@ -321,4 +322,9 @@ int shim_main(const char *folder)
     cgroup_done(&s.cgroup);
     free(s.result);
     return result;
+}
+
+int shim_program_main(char **argv)
+{
+    return shim_main(nursery_is_meant(argv) ? nursery_run(argv) : argv[2]);
 }

@@ -19,5 +19,7 @@ enum shim_result {
     SHIM_NO_RECORD = 3,   /* it ran, but its end could not be written: the attempt is LOST */
 };
 int shim_main(const char *folder);
+/* main() of a program that was told --shim: of an attempt's shim, or of a nursery. */
+int shim_program_main(char **argv);
 
 #endif

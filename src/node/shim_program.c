@@ -7,7 +7,7 @@
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "--shim") == 0)
-        return shim_main(argv[2]);
+        return shim_program_main(argv);
     fprintf(stderr, "usage: reeve-agent --shim DIR (started by reeve-agent itself)\n");
     return 2;
 }

@@ -208,6 +208,15 @@ def test_shim_dies(plant, point, test):
         assert outcomes == ["signalled"]
 
 
+@pytest.mark.parametrize("point", [n for n, _, t in rows() if t == "nursery"])
+def test_nursery_dies(plant, point):
+    plant.start_reeved()
+    plant.start_agent(killing(point))
+    # The first shim is started by exec; each other one finds a nursery that dies, or none.
+    for job in [submit(plant, seconds=0.1) for _ in range(6)]:
+        assert [a["outcome"] for a in check(plant, job)["attempts"]] == ["completed"]
+
+
 def test_reeved_dies_between_a_jobs_rows_and_its_logs(plant):
     plant.start_reeved(killing("api.deleted"))
     job = plant.submit(["true"])["id"]

@@ -66,7 +66,7 @@ void rig_done(struct rig *r)
 void rig_start(struct rig *r)
 {
     CHECK(getenv("REEVE_TEST_SHIM") != NULL); /* set by meson test */
-    CHECK_OK(shim_start(getenv("REEVE_TEST_SHIM"), r->folder, &r->spec, &r->shim, &test_err));
+    CHECK_OK(shim_start(getenv("REEVE_TEST_SHIM"), NULL, r->folder, &r->spec, &r->shim, &test_err));
 }
 
 enum shim_news rig_news(struct rig *r, struct err *e)

@@ -54,7 +54,7 @@ TEST("wherever a shim dies, the state tells the truth and nothing starts twice")
         if (status.state == ATTEMPT_LOST)
             CHECK_OK(attempt_kill_leftovers(r.folder, NULL, 5000, &count, &test_err));
         struct err e = {0};
-        int rc = shim_start(getenv("REEVE_TEST_SHIM"), r.folder, &r.spec, &r.shim, &e);
+        int rc = shim_start(getenv("REEVE_TEST_SHIM"), NULL, r.folder, &r.spec, &r.shim, &e);
         ck_assert_msg((rc == 0) == (status.state == ATTEMPT_NEVER_STARTED), "%s: %s",
                       crashes[i].point, e.text);
         if (rc == 0) {
@@ -203,7 +203,7 @@ TEST("on a full disk nothing starts, and the reason is said")
     struct err e = {0};
     auto_status struct attempt_status status = {0};
 
-    if (shim_start(getenv("REEVE_TEST_SHIM"), r.folder, &r.spec, &r.shim, &e) == 0) {
+    if (shim_start(getenv("REEVE_TEST_SHIM"), NULL, r.folder, &r.spec, &r.shim, &e) == 0) {
         CHECK_INT(rig_news(&r, &e), SHIM_FAILED);
         rig_wait(&r, &status);
         CHECK_INT(status.state, ATTEMPT_NEVER_STARTED);

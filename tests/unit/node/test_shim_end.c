@@ -209,7 +209,7 @@ TEST("a job goes on when its agent dies, and another agent finds it and its exit
     pid_t agent = fork();
     if (agent == 0) {
         struct shim_process p;
-        _exit(shim_start(getenv("REEVE_TEST_SHIM"), r.folder, &r.spec, &p, NULL) < 0);
+        _exit(shim_start(getenv("REEVE_TEST_SHIM"), NULL, r.folder, &r.spec, &p, NULL) < 0);
     }
     int wait_status;
     CHECK_INT(waitpid(agent, &wait_status, 0), agent);

@@ -1,8 +1,14 @@
 #include "rig.h"
 
+#include "node/nursery.h"
+#include "node/shim.h"
+
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 TEST("a job's exit code, output and times are recorded")
@@ -185,12 +191,12 @@ TEST("an attempt starts once, however often it is asked to")
 
     rig_start(&r);
     CHECK_INT(rig_news(&r, &test_err), SHIM_STARTED);
-    CHECK_FAILS(shim_start(getenv("REEVE_TEST_SHIM"), r.folder, &r.spec, &second, &test_err),
+    CHECK_FAILS(shim_start(getenv("REEVE_TEST_SHIM"), NULL, r.folder, &r.spec, &second, &test_err),
                 ERR_CONFLICT, "is running already");
     auto_free char *by_hand = mem_printf("%s --shim %s", getenv("REEVE_TEST_SHIM"), r.folder);
     CHECK_INT(WEXITSTATUS(system(by_hand)), 2);
     rig_wait(&r, &status);
-    CHECK_FAILS(shim_start(getenv("REEVE_TEST_SHIM"), r.folder, &r.spec, &second, &test_err),
+    CHECK_FAILS(shim_start(getenv("REEVE_TEST_SHIM"), NULL, r.folder, &r.spec, &second, &test_err),
                 ERR_CONFLICT, "is ended already");
     CHECK_INT(WEXITSTATUS(system(by_hand)), 2);
 
@@ -238,7 +244,7 @@ TEST("a folder that cannot be written is an error of the start")
     auto_free char *file = rig_path(&r, "attempts");
     CHECK_OK(file_replace(file, "a file\n", 7, 0600, &test_err));
 
-    CHECK_FAILS(shim_start(getenv("REEVE_TEST_SHIM"), r.folder, &r.spec, &r.shim, &test_err),
+    CHECK_FAILS(shim_start(getenv("REEVE_TEST_SHIM"), NULL, r.folder, &r.spec, &r.shim, &test_err),
                 ERR_NOT_FOUND, "Not a directory");
     r.shim = SHIM_PROCESS_NONE;
 }
@@ -248,10 +254,10 @@ TEST("a folder that is not the attempt's own is refused")
     auto_rig struct rig r;
     rig_open(&r, "true");
     r.spec.name[0] = 'X';
-    CHECK_FAILS(shim_start(getenv("REEVE_TEST_SHIM"), r.folder, &r.spec, &r.shim, &test_err),
+    CHECK_FAILS(shim_start(getenv("REEVE_TEST_SHIM"), NULL, r.folder, &r.spec, &r.shim, &test_err),
                 ERR_INVALID, "is not that of attempt 'X");
     r.spec.name[0] = 'r';
-    CHECK_FAILS(shim_start(NULL, r.spec.name, &r.spec, &r.shim, &test_err), ERR_INVALID,
+    CHECK_FAILS(shim_start(NULL, NULL, r.spec.name, &r.spec, &r.shim, &test_err), ERR_INVALID,
                 "is not that of");
     r.shim = SHIM_PROCESS_NONE;
 }
@@ -276,8 +282,8 @@ TEST("a shim program that is missing is an error of the start")
 {
     auto_rig struct rig r;
     rig_open(&r, "true");
-    CHECK_FAILS(shim_start("/no/such/shim", r.folder, &r.spec, &r.shim, &test_err), ERR_NOT_FOUND,
-                "/no/such/shim");
+    CHECK_FAILS(shim_start("/no/such/shim", NULL, r.folder, &r.spec, &r.shim, &test_err),
+                ERR_NOT_FOUND, "/no/such/shim");
     r.shim = SHIM_PROCESS_NONE;
 }
 
@@ -363,4 +369,112 @@ TEST("as root a job without an account is refused")
     CHECK_INT(e.code, ERR_DENIED);
     rig_wait(&r, &status);
     CHECK_INT(status.state, ATTEMPT_NEVER_STARTED);
+}
+
+/* ---- the nursery ---- */
+
+/* What /proc/PID/FILE has between START and the next NUL. */
+static char *proc_word(pid_t pid, const char *file, const char *start)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+    char *text = NULL;
+    size_t len;
+    CHECK_OK(file_read(path, 1 << 20, &text, &len, &test_err));
+    char *at = memmem(text, len, start, strlen(start));
+    char *word = at ? mem_strdup(at) : NULL;
+    free(text);
+    return word;
+}
+
+static void start_from(struct rig *r, struct nursery *n)
+{
+    CHECK_OK(shim_start(getenv("REEVE_TEST_SHIM"), n, r->folder, &r->spec, &r->shim, &test_err));
+}
+
+TEST("a shim from the nursery is the agent's child and looks like any other, also when it dies")
+{
+    auto_nursery struct nursery *n = nursery_new(getenv("REEVE_TEST_SHIM"));
+    for (int i = 0; i < 4; i++) {
+        auto_rig struct rig r;
+        auto_status struct attempt_status status = {0};
+        rig_open(&r, "echo $PPID > $ROOT/parent; sleep 0.2; exit 7");
+        start_from(&r, n);
+        CHECK_INT(rig_news(&r, &test_err), SHIM_STARTED);
+        struct process p;
+        CHECK(process_read(r.shim.pid, &p));
+        CHECK_INT(p.parent, getpid());
+        CHECK_INT(p.session, r.shim.pid);
+        auto_free char *folder = proc_word(r.shim.pid, "cmdline", r.folder);
+        CHECK_TEXT(folder, r.folder);
+        auto_free char *variable = proc_word(r.shim.pid, "environ", r.spec.id);
+        CHECK_TEXT(variable, r.spec.id);
+        CHECK_INT(rig_wait(&r, &status), SHIM_OK);
+        CHECK_INT(status.state, ATTEMPT_ENDED);
+        CHECK_INT(status.end.status, 7);
+        auto_free char *parent = rig_file(&r, "parent");
+        CHECK_INT(atoi(parent), status.started.shim.pid);
+    }
+}
+
+TEST("when the nursery has died the next shim is started by exec, and another one is made")
+{
+    for (int i = 0; i < 2; i++) {
+        /* By itself, or when it has made a shim and not yet told so. */
+        if (i == 1)
+            setenv("REEVE_FAILPOINTS", "nursery.after_fork=kill", 1);
+        auto_nursery struct nursery *n = nursery_new(getenv("REEVE_TEST_SHIM"));
+        for (int k = 0; k < 4; k++) {
+            auto_rig struct rig r;
+            auto_status struct attempt_status status = {0};
+            rig_open(&r, "echo >> $ROOT/starts; exit 7");
+            start_from(&r, n);
+            struct process_list all;
+            process_scan(&all);
+            for (size_t at = 0; i == 0 && at < all.count; at++) {
+                char path[64];
+                snprintf(path, sizeof path, "/proc/%d/cmdline", (int)all.items[at].id.pid);
+                auto_free char *line = NULL;
+                size_t len;
+                if (all.items[at].parent == getpid() &&
+                    file_read(path, 4096, &line, &len, NULL) == 0 && len > 20 &&
+                    memmem(line, len, "(waits", 6))
+                    kill(all.items[at].id.pid, SIGKILL);
+            }
+            process_list_done(&all);
+            struct pollfd ended = {.fd = r.shim.pidfd, .events = POLLIN};
+            do { /* the other shim may have it, and ours none of it */
+                CHECK(poll(&ended, 1, 15000) == 1);
+                attempt_status_done(&status);
+                CHECK_OK(attempt_state(r.folder, &status, &test_err));
+            } while (status.state == ATTEMPT_RUNNING);
+            CHECK_INT(status.state, ATTEMPT_ENDED);
+            CHECK_INT(status.end.status, 7);
+            auto_free char *starts = rig_file(&r, "starts");
+            CHECK_TEXT(starts, "\n");
+            shim_reap(&r.shim);
+        }
+        unsetenv("REEVE_FAILPOINTS");
+    }
+}
+
+TEST("a shim that came from a nursery outlives its agent")
+{
+    auto_rig struct rig r;
+    rig_open(&r, "sleep 300");
+    pid_t agent = fork();
+    if (agent == 0) {
+        struct nursery *n = nursery_new(getenv("REEVE_TEST_SHIM"));
+        nursery_fork(n, r.folder, r.spec.id, 0);
+        struct shim_process p;
+        _exit(shim_start(getenv("REEVE_TEST_SHIM"), n, r.folder, &r.spec, &p, NULL) < 0);
+    }
+    int status;
+    CHECK_INT(waitpid(agent, &status, 0), agent);
+    CHECK_INT(status, 0);
+    struct err e = {0};
+    while (shim_adopt(r.folder, &r.shim, &e) < 0)
+        usleep(10000);
+    struct process p;
+    CHECK(process_read(r.shim.pid, &p));
 }
