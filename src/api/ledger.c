@@ -141,11 +141,18 @@ void serve_ledger_verify(struct call *c)
 static int replay(struct call *c, struct store_reader *r, struct err *e)
 {
     struct replay_result result = {0};
-    if (engine_replay(engine_store(c->api->engine), r, &result, e) < 0)
+    bool from_start;
+    if (call_query_bool(c, "from_start", &from_start, e) < 0 ||
+        engine_replay(engine_store(c->api->engine), r, from_start, &result, e) < 0)
         return -1;
     bool identical = !result.first_different;
     struct json_out o = call_out(c);
     jo_object(&o, NULL);
+    if (result.began)
+        jo_int(&o, "began", result.began);
+    else
+        jo_null(&o, "began");
+    jo_text(&o, "passed_over", result.passed_over ? result.why_passed_over : NULL);
     jo_int(&o, "plans", result.plans);
     jo_bool(&o, "identical", identical);
     if (identical)

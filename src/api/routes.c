@@ -71,7 +71,7 @@ const struct route routes[] = {
     {HTTP_GET,  V1 "/events",        MAY(SEE_QUEUE), 0,    "", SERVE(events)},
     {HTTP_GET,  V1 "/ledger",        MAY(LEDGER),    LIST, "after subject kind", READ(ledger)},
     {HTTP_POST, V1 "/ledger:verify", MAY(LEDGER),    0,    "", SERVE(ledger_verify)},
-    {HTTP_POST, V1 "/ledger:replay", MAY(LEDGER),    0,    "", SERVE(ledger_replay)},
+    {HTTP_POST, V1 "/ledger:replay", MAY(LEDGER),    0,    "from_start", SERVE(ledger_replay)},
     {HTTP_GET,  V1 "/status",        MAY(TOKEN),     TIMED, "", SERVE(status)},
     {HTTP_GET,  V1 "/whoami",        MAY(TOKEN),     0,    "", SERVE(whoami)},
     {HTTP_POST, V1 "/write",         MAY(OPERATE),   0,    "", SERVE(write), .body_limit = WRITE_LIMIT},

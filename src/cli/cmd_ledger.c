@@ -89,14 +89,20 @@ static int check(struct cli *c, const struct check *k, int argc, char **argv, st
         client_send(client, HTTP_POST, k->path, NULL, &answer, e) < 0)
         return -1;
     bool ok = view_bool(answer, k->key);
-    int64_t count = view_int(answer, k->count_key, 0);
+    int64_t count = view_int(answer, k->count_key, 0), began = view_int(answer, "began", 0);
+    if (*view_text(answer, "passed_over"))
+        say(c, "passed over: %s", view_text(answer, "passed_over"));
     if (c->format > OUTPUT_WIDE)
         view_print(c, &check_view, answer);
     else if (ok)
-        printf("ok: %" PRId64 " %s, %s\n", count, k->counted, k->good);
+        printf("ok: %" PRId64 " %s, %s", count, k->counted, k->good);
     else
-        printf("%s %" PRId64 ", of %" PRId64 " %s\n", k->bad, view_int(answer, k->bad_key, 0),
-               count, k->counted);
+        printf("%s %" PRId64 ", of %" PRId64 " %s", k->bad, view_int(answer, k->bad_key, 0), count,
+               k->counted);
+    if (c->format <= OUTPUT_WIDE && began)
+        printf(" (from the snapshot of row %" PRId64 " on)", began);
+    if (c->format <= OUTPUT_WIDE)
+        putchar('\n');
     return ok ? 0 : EXIT_CHECK_FAILED;
 }
 
@@ -108,12 +114,23 @@ static int run_ledger_verify(struct cli *c, void *own, int argc, char **argv, st
     return check(c, &k, argc, argv, e);
 }
 
+struct replay_options {
+    bool from_start;
+};
+
+static const struct option_spec replay_specs[] = {
+    {"from-start", 0, OPTION_FLAG, offsetof(struct replay_options, from_start), NULL, NULL, 0, 0,
+     "begin with the first row, not with the newest snapshot", .flag_only = true},
+};
+
 static int run_ledger_replay(struct cli *c, void *own, int argc, char **argv, struct err *e)
 {
-    static const struct check k = {"/api/v1/ledger:replay", "identical",     "plans",
-                                   "plans made again",      "all identical", "first_different",
-                                   "DIFFERENT from row"};
-    (void)own;
+    const struct replay_options *o = own;
+    struct check k = {"/api/v1/ledger:replay", "identical",     "plans",
+                      "plans made again",      "all identical", "first_different",
+                      "DIFFERENT from row"};
+    if (o->from_start)
+        k.path = "/api/v1/ledger:replay?from_start=true";
     return check(c, &k, argc, argv, e);
 }
 
@@ -129,6 +146,11 @@ const struct command cmd_ledger_replay = {
     .name = "ledger replay",
     .summary = "make every decision again from the ledger and compare",
     .operands = "",
+    .specs = replay_specs,
+    .count = COUNT_OF(replay_specs),
+    .size = sizeof(struct replay_options),
     .flags = COMMAND_CONNECTS,
     .run = run_ledger_replay,
+    .text = ".Pp\nA snapshot of the whole fleet is kept each day, the newest seven; replay begins "
+            "with the newest that can be loaded.\n",
 };

@@ -261,6 +261,7 @@ void engine_on_durable(struct engine *g, int64_t seq)
             g->last_flying = &g->flying;
         g->durable_seq = c->seq;
         publish(g, c->view);
+        snapshots_on_durable(g, c->seq);
         for (struct action *a = c->actions, *next; a; a = next) {
             next = a->next;
             run_action(g, a);

@@ -243,6 +243,8 @@ static int on_side_row(void *arg, enum table_id table, const void *record)
         struct digest hash = blob_digest(&r->hash);
         tokens_put(g->tokens, &hash,
                    &(struct token_holder){.kind = TOKEN_NODE, .id = r->node, .holder = r->node});
+    } else if (table == TABLE_ID_SNAPSHOT) {
+        snapshots_load(g, record);
     } else {
         const struct idempotency_row *r = record;
         struct idempotency_entry entry = {blob_digest(&r->body_hash), r->subject, r->expires_ms};
@@ -276,7 +278,7 @@ static int load_newest_ended(struct engine *g, struct loading *l, struct err *e)
 static int load(struct engine *g, struct err *e)
 {
     static const enum table_id side[] = {TABLE_ID_TOKEN, TABLE_ID_ENROLMENT, TABLE_ID_NODE_KEY,
-                                         TABLE_ID_IDEMPOTENCY};
+                                         TABLE_ID_IDEMPOTENCY, TABLE_ID_SNAPSHOT};
     struct loading l = {g, e};
     for (size_t i = 0; i < core_load_count; i++)
         if (g->ops->load(g->store, core_load_order[i], on_core_row, &l, e) < 0)
@@ -355,6 +357,8 @@ static void begin_epoch(struct engine *g, char **ret_token)
     engine_event(g, &ev);
     set_policy(g);
     engine_snapshot_event(g);
+    snapshots_tidy(g);
+    snapshots_begin(g);
     g->snapshot_day = g->clock.last_ms / 86400000;
 }
 
@@ -508,6 +512,7 @@ void engine_stop(struct engine *g)
     if (g->filling)
         drop_cargo(g, g->filling);
     batch_free(g->open);
+    snapshots_done(g);
     uv_run(g->loop, UV_RUN_NOWAIT);
     mailbox_free(g->inbox);
     engine_views_done(g);

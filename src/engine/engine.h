@@ -212,13 +212,19 @@ void engine_set_agent_sender(struct engine *g, void (*send)(void *arg, int64_t n
 
 /* ---- the ledger ---- */
 
-/* Runs every decision again from the ledger; blocks, so on a worker with its reader. */
+/*
+ * Runs every decision again from the ledger, beginning with the newest snapshot that can be loaded,
+ * else, or when it is to (FROM_START), with the first row; blocks, so on a worker with its reader.
+ */
 struct replay_result {
+    int64_t began;             /* ledger row of the snapshot; 0: the first row */
+    int64_t passed_over;       /* newer snapshots that could not be loaded */
+    char why_passed_over[512]; /* the newest of them */
     int64_t rows, plans, decisions;
     int64_t first_different; /* ledger row; 0: all identical */
     char why[512];
 };
-int engine_replay(const struct store_ops *ops, struct store_reader *r, struct replay_result *ret,
-                  struct err *e);
+int engine_replay(const struct store_ops *ops, struct store_reader *r, bool from_start,
+                  struct replay_result *ret, struct err *e);
 
 #endif

@@ -64,6 +64,13 @@ struct node_side {
     int64_t held_until_mono_ms; /* marked busy by us after a refusal that nothing explained */
 };
 
+/* A fleet in the store that replay may begin with. */
+struct kept_snapshot {
+    int64_t seq, time_ms, parts;
+    bool complete;
+};
+enum { SNAPSHOTS_KEPT = 7 };
+
 struct engine {
     uv_loop_t *loop;
     struct engine_config config;
@@ -95,6 +102,9 @@ struct engine {
     struct cargo *filling, *flying, **last_flying;
     int64_t next_token, next_enrolment;
     int64_t snapshot_day; /* of the last digest in the ledger: days since 1970 */
+    struct kept_snapshot kept[SNAPSHOTS_KEPT + 8]; /* the oldest first */
+    size_t kept_count;
+    struct snapshot_work *snapshot_work; /* being written; NULL: none */
 
     pthread_mutex_t view_lock; /* guards CURRENT and OLD; innermost, held for a few instructions */
     struct shared_view *current, *old;
@@ -121,6 +131,15 @@ void engine_act(struct engine *g, const struct action *a);   /* the same; TEXT i
 void engine_flush(struct engine *g);
 void engine_on_durable(struct engine *g, int64_t seq);
 void engine_views_done(struct engine *g);
+
+/* snapshots.c: the fleet as of the last event, which is its digest, is kept unless one of today is;
+ * it goes on when a batch is durable. */
+void snapshots_begin(struct engine *g);
+void snapshots_on_durable(struct engine *g, int64_t seq);
+/* At start: one that is in the store; then those that were not completed go. */
+void snapshots_load(struct engine *g, const struct snapshot_row *r);
+void snapshots_tidy(struct engine *g);
+void snapshots_done(struct engine *g);
 
 /* jobs.c, admin.c, report.c: one function a command. Their error goes into C->error. */
 int command_submit(struct engine *g, struct command *c, struct err *e);

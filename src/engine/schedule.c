@@ -291,6 +291,7 @@ static void write_snapshot(struct engine *g, int64_t now)
         return;
     g->snapshot_day = now / 86400000;
     engine_snapshot_event(g);
+    snapshots_begin(g);
 }
 
 void schedule_net(struct engine *g)

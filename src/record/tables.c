@@ -72,6 +72,12 @@ static const struct column ledger_columns[] = COLUMNS_OF(LEDGER);
 #define ROW_ struct ledger_segment_row
 static const struct column ledger_segment_columns[] = COLUMNS_OF(LEDGER_SEGMENT);
 #undef ROW_
+#define ROW_ struct snapshot_row
+static const struct column snapshot_columns[] = COLUMNS_OF(SNAPSHOT);
+#undef ROW_
+#define ROW_ struct snapshot_part_row
+static const struct column snapshot_part_columns[] = COLUMNS_OF(SNAPSHOT_PART);
+#undef ROW_
 
 #define DESC_(id, name, keys)                                                                      \
     [TABLE_ID_##id] = {#name, name##_columns, sizeof name##_columns / sizeof *name##_columns,      \

@@ -453,6 +453,17 @@ static void plan_walk(struct walk *w, struct store *s, const struct store_query 
         w->low.enrolment.id = above(q->after);
         w->high.enrolment.id = INT64_MAX;
         break;
+    case QUERY_SNAPSHOTS:
+        walk_one(w, s, TABLE_ID_SNAPSHOT);
+        w->low.snapshot.seq = INT64_MIN;
+        w->high.snapshot.seq = below(q->before);
+        w->down = true;
+        break;
+    case QUERY_SNAPSHOT_PARTS:
+        walk_one(w, s, TABLE_ID_SNAPSHOT_PART);
+        w->low.snapshot_part = (struct snapshot_part_row){.seq = q->key, .part = INT64_MIN};
+        w->high.snapshot_part = (struct snapshot_part_row){.seq = q->key, .part = INT64_MAX};
+        break;
     case QUERY_COUNT:
         break;
     }

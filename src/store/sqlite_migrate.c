@@ -42,6 +42,13 @@ const struct sqlite_migration sqlite_migrations[] = {
      "ALTER TABLE job_history DROP COLUMN devices;\n"
      "ALTER TABLE job_history DROP COLUMN node;\n"
      "ALTER TABLE job_history DROP COLUMN scheduled_ms"},
+    {"replay may begin in the middle",
+     "CREATE TABLE snapshot(seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL DEFAULT 0,"
+     " format INTEGER NOT NULL DEFAULT 0, parts INTEGER NOT NULL DEFAULT 0,"
+     " bytes INTEGER NOT NULL DEFAULT 0, complete INTEGER NOT NULL DEFAULT 0) STRICT;\n"
+     "CREATE TABLE snapshot_part(seq INTEGER NOT NULL DEFAULT 0, part INTEGER NOT NULL DEFAULT 0,"
+     " data BLOB, PRIMARY KEY(seq, part)) STRICT, WITHOUT ROWID",
+     "DROP TABLE snapshot_part;\nDROP TABLE snapshot"},
 };
 const int sqlite_newest = COUNT_OF(sqlite_migrations);
 

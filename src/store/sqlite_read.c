@@ -121,6 +121,21 @@ static void enrolments_pass(const void *record, int64_t args[ARGS])
     args[0] = ((const struct enrolment_row *)record)->id;
 }
 
+static void before_start(const struct store_query *q, int64_t args[ARGS])
+{
+    args[0] = q->before ? q->before : INT64_MAX;
+}
+
+static void snapshots_pass(const void *record, int64_t args[ARGS])
+{
+    args[0] = ((const struct snapshot_row *)record)->seq;
+}
+
+static void snapshot_parts_pass(const void *record, int64_t args[ARGS])
+{
+    args[1] = ((const struct snapshot_part_row *)record)->part;
+}
+
 #define ONE(id) TABLE_ID_##id, TABLE_ID_##id
 #define TWO(id) TABLE_ID_##id, TABLE_ID_##id##_HISTORY
 
@@ -150,6 +165,10 @@ static const struct walk walks[QUERY_COUNT] = {
     [QUERY_TOKENS] = {ONE(TOKEN), "WHERE id > ?1 ORDER BY id", NULL, after_start, tokens_pass},
     [QUERY_ENROLMENTS] = {ONE(ENROLMENT), "WHERE id > ?1 ORDER BY id", NULL,
                           after_start, enrolments_pass},
+    [QUERY_SNAPSHOTS] = {ONE(SNAPSHOT), "WHERE seq < ?1 ORDER BY seq DESC", NULL,
+                         before_start, snapshots_pass},
+    [QUERY_SNAPSHOT_PARTS] = {ONE(SNAPSHOT_PART), "WHERE seq = ?1 AND part > ?2 ORDER BY part", NULL,
+                              of_job_start, snapshot_parts_pass},
 };
 /* clang-format on */
 

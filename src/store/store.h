@@ -33,11 +33,13 @@ enum store_query_id {
     QUERY_ATTEMPTS,    /* key: job. ATTEMPT and ATTEMPT_HISTORY rows, n ascending */
     QUERY_PARTS,       /* key: job. PART and PART_HISTORY rows, n, part ascending */
     QUERY_LEDGER, /* after (seq), upto (seq, 0: all), subject (0: any), kind (0: any): ascending */
-    QUERY_LEDGER_NEWEST, /* before (seq; 0: newest), subject, kind: descending */
-    QUERY_DEVICE_TIME,   /* key: device (0: all), from..upto: days; device, day ascending */
-    QUERY_SEGMENTS,      /* after (first_seq): LEDGER_SEGMENT rows, ascending */
-    QUERY_TOKENS,        /* after (id): ascending, revoked ones too */
-    QUERY_ENROLMENTS,    /* after (id): ascending, used ones too */
+    QUERY_LEDGER_NEWEST,  /* before (seq; 0: newest), subject, kind: descending */
+    QUERY_DEVICE_TIME,    /* key: device (0: all), from..upto: days; device, day ascending */
+    QUERY_SEGMENTS,       /* after (first_seq): LEDGER_SEGMENT rows, ascending */
+    QUERY_TOKENS,         /* after (id): ascending, revoked ones too */
+    QUERY_ENROLMENTS,     /* after (id): ascending, used ones too */
+    QUERY_SNAPSHOTS,      /* before (seq; 0: newest): descending */
+    QUERY_SNAPSHOT_PARTS, /* key: snapshot. ascending */
     QUERY_COUNT,
 };
 
@@ -55,8 +57,8 @@ struct store_query {
     int64_t limit; /* 1..STORE_LIMIT rows of the main table */
     /* HISTORY: look at no more than so many rows, whether they match or not; 0: at any number. */
     int64_t looks;
-    /* HISTORY, where not NULL: the id that the walk stopped behind for LIMIT or LOOKS; 0: it came to
-     * the end. */
+    /* HISTORY, where not NULL: the id that the walk stopped behind for LIMIT or LOOKS; 0: it came
+     * to the end. */
     int64_t *ret_stopped;
 };
 

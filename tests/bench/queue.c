@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "core/dump.h"
 #include "core/explain/explain.h"
 #include "core/explain/when.h"
 #include "engine/engine.h"
@@ -161,6 +162,23 @@ static void many_clients(int clients, const char *when)
     }
     double rate = N * 1e6 / (double)(clock_mono_us() - begin);
     printf("durable submissions/s, %d clients, %-12s %.0f\n", clients, when, rate);
+}
+
+static int count_bytes(void *arg, const void *bytes, size_t len)
+{
+    (void)bytes;
+    *(int64_t *)arg += (int64_t)len;
+    return 0;
+}
+
+static void dump(void)
+{
+    int64_t begin = clock_mono_us(), bytes = 0;
+    const struct engine_view *v = engine_view_get(engine);
+    core_dump(&v->fleet, count_bytes, &bytes);
+    engine_view_release(engine, v);
+    printf("a snapshot as bytes            %8.2f ms  %.1f MB before packing\n",
+           (double)(clock_mono_us() - begin) / 1e3, (double)bytes / 1e6);
 }
 
 static void reads(int64_t jobs)
@@ -323,6 +341,7 @@ int main(int argc, char **argv)
     one_client("full:");
     many_clients(64, "full:");
     reads(jobs);
+    dump();
     stop();
     s = start();
     printf("restart with all of them       %8.2f s    aim 5 s     ratio %.2f\n", s, s / 5);

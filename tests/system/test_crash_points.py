@@ -61,8 +61,9 @@ def check(plant, job, state="Completed"):
         assert starts
     verify = plant.ask("POST", "/api/v1/ledger:verify", {}).json()
     assert verify["ok"], verify
-    replay = plant.ask("POST", "/api/v1/ledger:replay", {}).json()
-    assert replay["identical"], replay
+    for start in ["false", "true"]:
+        replay = plant.ask("POST", f"/api/v1/ledger:replay?from_start={start}", {}).json()
+        assert replay["identical"], replay
     return answer
 
 
@@ -100,6 +101,17 @@ def test_reeved_dies(plant, point):
     if accepted and not job:
         assert again == accepted
     check(plant, again)
+
+
+@pytest.mark.parametrize("point", [n for n, _, t in rows() if t == "snapshot"])
+def test_reeved_dies_while_it_keeps_a_snapshot(plant, point):
+    doomed = plant.start_reeved(killing(point), wait=False)
+    restart_when_dead(doomed, plant.start_reeved)
+    plant.start_agent()
+    check(plant, submit(plant))
+    until(lambda: plant.ask("POST", "/api/v1/ledger:replay", {}).json()["began"], 10)
+    whole = plant.ask("POST", "/api/v1/ledger:replay?from_start=true", {}).json()
+    assert whole["identical"] and whole["began"] is None and whole["plans"] > 0
 
 
 @pytest.mark.parametrize("point", [n for n, who, t in rows() if who == "agent" and t == "job"])

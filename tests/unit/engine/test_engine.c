@@ -172,17 +172,24 @@ static int state_of(int64_t job)
     return state;
 }
 
-static struct replay_result replay(void)
+static struct replay_result replay_from(bool start)
 {
     struct replay_result r;
     struct store_reader *reader;
     CHECK_OK(engine_reader_open(engine, &reader, &test_err));
-    CHECK_OK(engine_replay(engine_store(engine), reader, &r, &test_err));
+    CHECK_OK(engine_replay(engine_store(engine), reader, start, &r, &test_err));
     struct ledger_check check;
     CHECK_OK(ledger_verify(engine_store(engine), reader, NULL, NULL, &check, &test_err));
-    CHECK_INT(check.rows, r.rows);
+    CHECK_INT(r.began + r.rows, check.rows);
     engine_store(engine)->reader_close(reader);
     return r;
+}
+
+/* The whole of it, and what comes behind the newest snapshot. */
+static struct replay_result replay(void)
+{
+    CHECK_INT(replay_from(false).first_different, 0);
+    return replay_from(true);
 }
 
 TEST("a new store gives one admin token, whose hash finds the admin")
@@ -417,6 +424,103 @@ TEST("what was acknowledged is there after a restart, and attempts go on")
     CHECK_INT(answered->ret_id, 4);
     CHECK_INT(replay().first_different, 0);
     end();
+    CHECK_OK(file_remove_tree(folder, &test_err));
+}
+
+/* ---- snapshots ---- */
+
+static int describe_snapshot(void *arg, enum table_id table, const void *record)
+{
+    (void)table;
+    text_addf(arg, "%lld ", (long long)((const struct snapshot_row *)record)->seq);
+    return 0;
+}
+
+/* What the store has of them, without an engine; then COMMIT's rows into it. */
+static char *snapshots_of(const char *address, struct batch *b)
+{
+    struct text t = {0};
+    const struct store_ops *ops;
+    struct store *s;
+    struct store_reader *r;
+    int64_t epoch, seq;
+    CHECK_OK(store_open(address, &ops, &s, &test_err));
+    CHECK_OK(ops->claim(s, &epoch, &seq, &test_err));
+    CHECK_OK(ops->reader_open(s, &r, &test_err));
+    struct store_query heads = {.id = QUERY_SNAPSHOTS, .limit = 100};
+    CHECK_OK(ops->read(r, &heads, describe_snapshot, &t, &test_err));
+    if (b) {
+        b->epoch = epoch;
+        b->seq = seq + 1;
+        CHECK_OK(ops->commit(s, b, &test_err));
+        batch_free(b);
+    }
+    ops->reader_close(r);
+    ops->close(s);
+    return text_take(&t);
+}
+
+TEST("replay begins with the newest snapshot, or with the first row where it is told to")
+{
+    char folder[] = "/tmp/test_engineXXXXXX";
+    CHECK(mkdtemp(folder) != NULL);
+    auto_free char *store = mem_printf("sqlite:%s/reeve.db", folder);
+    CHECK_OK(begin(store));
+    settle();
+    ask(a_submission(1, 3));
+    join_node("n");
+    settle();
+    struct replay_result r = replay_from(false);
+    CHECK_TEXT(r.why_passed_over, "");
+    CHECK(r.began > 0);
+    CHECK(r.plans > 0);
+    CHECK_INT(r.passed_over, 0);
+    CHECK_INT(r.first_different, 0);
+    CHECK_INT(replay_from(true).began, 0);
+    int64_t began = r.began;
+    end();
+
+    /* Another start on the same day keeps no other one, and replay goes across it. */
+    CHECK_OK(begin(store));
+    settle();
+    r = replay_from(false);
+    CHECK_INT(r.began, began);
+    CHECK_INT(r.first_different, 0);
+    end();
+
+    /* One that is damaged is passed over, and said to be. */
+    struct batch *b = batch_new();
+    batch_put(b, TABLE_ID_SNAPSHOT_PART,
+              &(struct snapshot_part_row){began, 0, {"no snapshot", 11}});
+    free(snapshots_of(store, b));
+    CHECK_OK(begin(store));
+    r = replay_from(false);
+    CHECK_INT(r.began, 0);
+    CHECK_INT(r.passed_over, 1);
+    CHECK(strstr(r.why_passed_over, "cannot be unpacked") != NULL);
+    CHECK_INT(r.first_different, 0);
+    end();
+    CHECK_OK(file_remove_tree(folder, &test_err));
+}
+
+TEST("snapshots that were not completed go at the next start, and of the others seven stay")
+{
+    char folder[] = "/tmp/test_engineXXXXXX";
+    CHECK(mkdtemp(folder) != NULL);
+    auto_free char *store = mem_printf("sqlite:%s/reeve.db", folder);
+    struct batch *b = batch_new();
+    for (int64_t seq = -9; seq <= -1; seq++) {
+        batch_put(b, TABLE_ID_SNAPSHOT,
+                  &(struct snapshot_row){.seq = seq, .parts = 1, .complete = seq != -3});
+        batch_put(b, TABLE_ID_SNAPSHOT_PART, &(struct snapshot_part_row){seq, 0, {"x", 1}});
+    }
+    free(snapshots_of(store, b));
+    CHECK_OK(begin(store));
+    settle();
+    end();
+    auto_free char *left = snapshots_of(store, NULL);
+    CHECK_TEXT(strchr(left, ' ') + 1, "-1 -2 -4 -5 -6 -7 ");
+    CHECK(atoi(left) > 0);
     CHECK_OK(file_remove_tree(folder, &test_err));
 }
 

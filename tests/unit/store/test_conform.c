@@ -377,6 +377,23 @@ CONFORM("a closed ledger segment can be dropped, an open one cannot")
     CHECK_TEXT(ASK(.id = QUERY_SEGMENTS, .after = 1), "");
 }
 
+CONFORM("snapshots come newest first, their parts in order")
+{
+    struct batch *b = place_batch(p);
+    for (int64_t seq = 10; seq <= 30; seq += 10) {
+        batch_put(b, TABLE_ID_SNAPSHOT, &(struct snapshot_row){.seq = seq, .parts = 3});
+        for (int64_t part = 2; part >= 0; part--)
+            batch_put(b, TABLE_ID_SNAPSHOT_PART,
+                      &(struct snapshot_part_row){seq, part, {"bytes", 5}});
+    }
+    CHECK_OK(place_commit(p, b));
+    CHECK_TEXT(ASK(.id = QUERY_SNAPSHOTS), "snapshot 30, snapshot 20, snapshot 10");
+    CHECK_TEXT(ASK(.id = QUERY_SNAPSHOTS, .before = 30, .limit = 1), "snapshot 20");
+    CHECK_TEXT(ASK(.id = QUERY_SNAPSHOT_PARTS, .key = 20),
+               "snapshot_part 20 0, snapshot_part 20 1, snapshot_part 20 2");
+    CHECK_TEXT(ASK(.id = QUERY_SNAPSHOT_PARTS, .key = 25), "");
+}
+
 CONFORM("a claimed store keeps its schema; free, it goes down to nothing and up again")
 {
     CHECK_FAILS(p->ops->migrate(p->s, 0, &test_err), ERR_CONFLICT, "in use");
