@@ -133,13 +133,13 @@ class Fleet extends Part {
       { head: t('word.node'), width: 'minmax(8rem, 1.4fr)', cell: n => html`<a class="strong" href=${to('fleet', null, { node: n.name })}>${n.name}</a>` },
       { head: t('word.state'), width: 'minmax(6.5rem, 1fr)', cell: n => nodeState(n) },
       { head: t('word.gpus'), width: '4.5rem', right: true, second: true, cell: n => html`${f.number(held(n))} / ${f.number(n.devices.length)}` },
-      { head: t('word.cpu'), width: 'minmax(7rem, 1fr)', from: 'm', cell: n => percent(lastValue(rows.get(n.name)?.cpu_usage), t('word.cpu')) },
-      { head: t('word.memory'), width: 'minmax(7rem, 1fr)', from: 'm', cell: n => percent(lastValue(rows.get(n.name)?.memory_usage), t('word.memory')) },
+      { head: t('word.cpu'), width: 'minmax(7rem, 1fr)', from: 'm', phone: false, cell: n => percent(lastValue(rows.get(n.name)?.cpu_usage), t('word.cpu')) },
+      { head: t('word.memory'), width: 'minmax(7rem, 1fr)', from: 'm', phone: false, cell: n => percent(lastValue(rows.get(n.name)?.memory_usage), t('word.memory')) },
       { head: t('fleet.lastReport'), width: 'minmax(6rem, .9fr)', second: true, cell: n => html`<span title=${f.exact(n.last_report_at)}>${f.ago(n.last_report_at)}</span>` },
-      { head: t('fleet.since'), width: 'minmax(6.5rem, .9fr)', from: 'l', cell: n => html`<span title=${f.exact(n.since)}>${f.moment(n.since)}</span>` },
-      { head: t('fleet.isolation'), width: 'minmax(7rem, 1fr)', from: 'l', cell: n => isolation(n) },
-      { head: t('fleet.skew'), width: 'minmax(5rem, .7fr)', from: 'l', cell: n => skew(n) },
-      { head: t('fleet.agent'), width: '4.5rem', from: 'm', right: true, cell: n => agent(n) },
+      { head: t('fleet.since'), width: 'minmax(6.5rem, .9fr)', from: 'l', phone: false, cell: n => html`<span title=${f.exact(n.since)}>${f.moment(n.since)}</span>` },
+      { head: t('fleet.isolation'), width: 'minmax(7rem, 1fr)', from: 'l', phone: false, cell: n => isolation(n) },
+      { head: t('fleet.skew'), width: 'minmax(5rem, .7fr)', from: 'l', phone: false, cell: n => skew(n) },
+      { head: t('fleet.agent'), width: '4.5rem', from: 'm', phone: false, right: true, cell: n => agent(n) },
     ]
     return html`<section aria-labelledby="fleet-nodes"><h2 id="fleet-nodes">${t('fleet.nodes')}</h2>
       <reeve-rows class=${known.length > 8 ? 'rows-short' : ''} .fill=${known.length > 8} .items=${known} .columns=${columns} .keyOf=${(n: Node) => n.name}
@@ -151,13 +151,13 @@ class Fleet extends Part {
     const by = (order: Order) => ({ sort: () => this.sortBy(order), sorted: q.order === order && order !== 'place' ? (q.down ? ('descending' as const) : ('ascending' as const)) : undefined })
     const columns: Column<Device>[] = [
       { head: t('word.gpu'), width: 'minmax(8rem, 1.2fr)', ...by('place'), cell: d => html`<a class="strong" href=${to('fleet', d.id)}>${d.node} <span class="quiet">·</span> GPU ${d.index}</a>` },
-      { head: t('word.model'), width: 'minmax(7rem, 1.1fr)', from: 'm', second: true, cell: d => html`<span class="quiet" title=${d.model ?? ''}>${f.model(d.model)}</span>` },
+      { head: t('word.model'), width: 'minmax(7rem, 1.1fr)', from: 'm', phone: false, cell: d => html`<span class="quiet" title=${d.model ?? ''}>${f.model(d.model)}</span>` },
       { head: t('word.state'), width: 'minmax(6.5rem, .9fr)', ...by('state'), cell: d => deviceState(d) },
       { head: t('word.job'), width: 'minmax(6rem, 1fr)', second: true, cell: d => (d.job ? html`<a href=${to('jobs', d.job.id)}>${d.job.id}</a> <span class="quiet">${d.job.user ?? ''}</span>` : '') },
       { head: t('word.use'), width: 'minmax(6.5rem, 1fr)', ...by('use'), second: true, cell: d => meter(d.gpu_utilization == null ? null : d.gpu_utilization / 100, f.percent(d.gpu_utilization), t('word.use')) },
-      { head: t('word.memory'), width: 'minmax(11rem, 1.5fr)', ...by('memory'), from: 'm', cell: d => meter(share(d) < 0 ? null : share(d), `${f.mebibytes(d.memory_used_mib)} / ${f.mebibytes(d.memory_total_mib)}`, t('word.memory'), 'memory') },
+      { head: t('word.memory'), width: 'minmax(11rem, 1.5fr)', ...by('memory'), from: 'm', phone: false, cell: d => meter(share(d) < 0 ? null : share(d), `${f.mebibytes(d.memory_used_mib)} / ${f.mebibytes(d.memory_total_mib)}`, t('word.memory'), 'memory') },
       { head: t('word.power'), width: '4.5rem', right: true, ...by('power'), second: true, cell: d => f.watts(d.power_watts) },
-      { head: t('word.temperature'), width: '6.5rem', right: true, ...by('temperature'), from: 'm', cell: d => f.celsius(d.temperature_celsius) },
+      { head: t('word.temperature'), width: '6.5rem', right: true, ...by('temperature'), from: 'm', phone: false, cell: d => f.celsius(d.temperature_celsius) },
     ]
     const tall = list.length > TALL
     return html`<section aria-labelledby="fleet-devices"><h2 id="fleet-devices">${t(q.node || q.model || q.state ? 'fleet.title' : 'fleet.devices')}</h2>

@@ -4,9 +4,11 @@ import type { Place } from '../router.ts'
 import './device.ts'
 import './fleet.ts'
 import './overview.ts'
+import './people.ts'
 import './submit.ts'
 
 export const pages: Record<string, (place: Place) => TemplateResult> = {
+  people: place => html`<reeve-people .place=${place}></reeve-people>`,
   submit: () => html`<reeve-submit></reeve-submit>`,
   overview: () => html`<reeve-overview></reeve-overview>`,
   fleet: place => (place.id ? html`<reeve-device .place=${place}></reeve-device>` : html`<reeve-fleet .place=${place}></reeve-fleet>`),

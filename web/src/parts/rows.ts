@@ -7,6 +7,8 @@ import { Part } from './part.ts'
 
 export interface Column<T> {
   head: string
+  /** The head is read out, but not seen: columns of buttons. */
+  quietHead?: boolean
   /** The track of the grid: '5rem', 'minmax(8rem, 2fr)'. */
   width: string
   cell: (item: T) => TemplateResult | string | typeof nothing
@@ -16,6 +18,8 @@ export interface Column<T> {
   from?: 'm' | 'l'
   /** On a phone, in the second line of the card. */
   second?: boolean
+  /** False: not on a phone. */
+  phone?: boolean
   /** The head is a button that sorts by it. */
   sort?: () => void
   sorted?: 'ascending' | 'descending' | undefined
@@ -140,7 +144,7 @@ export class Rows<T> extends Part {
   }
 
   override render() {
-    const columns = this.columns.filter(c => this.phone || !c.from || this.width >= WIDE[c.from])
+    const columns = this.columns.filter(c => this.phone ? c.phone !== false : !c.from || this.width >= WIDE[c.from])
     const shown = this.phone ? columns.filter(c => !c.second) : columns
     const tracks = shown.map(c => c.width).join(' ')
     const height = this.rowHeight
@@ -161,7 +165,7 @@ export class Rows<T> extends Part {
   private head(c: Column<T>) {
     const mark = c.sorted === 'ascending' ? ' ↑' : c.sorted === 'descending' ? ' ↓' : ''
     return html`<span role="columnheader" class=${c.right ? 'right' : ''} aria-sort=${c.sorted ?? nothing}>
-      ${c.sort ? html`<button class="rows-sort" @click=${c.sort}>${c.head}<span aria-hidden="true">${mark}</span></button>` : c.head}
+      ${c.sort ? html`<button class="rows-sort" @click=${c.sort}>${c.head}<span aria-hidden="true">${mark}</span></button>` : c.quietHead ? html`<span class="unseen">${c.head}</span>` : c.head}
     </span>`
   }
 

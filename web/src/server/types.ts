@@ -243,6 +243,14 @@ export interface Token {
   revoked_at?: Time
 }
 
+export interface Enrolment {
+  id: number
+  node?: string | null
+  created_at?: Time
+  expires_at?: Time
+  used_at?: Time
+}
+
 export interface LedgerRow {
   seq: number
   time: Time

@@ -3,10 +3,11 @@
 import { overview } from './overview.ts'
 import { fleet } from './fleet.ts'
 import { frame } from './frame.ts'
+import { people } from './people.ts'
 import { submit } from './submit.ts'
 import { words } from './words.ts'
 
-const table = { ...words, ...frame, ...overview, ...fleet, ...submit } satisfies Texts
+const table = { ...words, ...frame, ...overview, ...fleet, ...submit, ...people } satisfies Texts
 
 export type Texts = Record<string, readonly [en: string, ko: string]>
 export type TextKey = keyof typeof table
