@@ -83,18 +83,88 @@ char *clock_format(int64_t unix_ms, char buf[CLOCK_TEXT_SIZE])
     return buf;
 }
 
+/* COUNT digits at *AT, which stands behind them then; -1: there are not so many. */
+static int take_digits(const char **at, int count)
+{
+    int number = 0;
+    for (; count; count--, ++*at) {
+        if (**at < '0' || **at > '9')
+            return -1;
+        number = 10 * number + (**at - '0');
+    }
+    return number;
+}
+
+/* Since 1970, by the calendar of format_plain(). */
+static int64_t day_number(int year, int month, int day)
+{
+    int64_t y = year - (month <= 2), from_march = month > 2 ? month - 3 : month + 9;
+    int64_t era = (y + 400) / 400 - 1, of_era = y - 400 * era; /* of the year -1, too */
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * from_march + 2) / 5 +
+           day - 1 - 719468;
+}
+
+bool clock_parse(const char *text, int64_t *ret_ms)
+{
+    static const struct {
+        char behind;
+        int digits, least, most;
+    } parts[] = {{'-', 4, 0, 9999}, {'-', 2, 1, 12}, {'T', 2, 1, 31},
+                 {':', 2, 0, 23},   {':', 2, 0, 59}, {'\0', 2, 0, 60}};
+    int n[6], ms = 0;
+    for (int i = 0; i < 6; i++) {
+        n[i] = take_digits(&text, parts[i].digits);
+        if (n[i] < parts[i].least || n[i] > parts[i].most ||
+            (parts[i].behind && *text++ != parts[i].behind))
+            return false;
+    }
+    if (*text == '.') {
+        int weight = 100;
+        for (text++; *text >= '0' && *text <= '9'; text++, weight /= 10)
+            ms += (*text - '0') * weight;
+    }
+    if (text[0] != 'Z' || text[1])
+        return false;
+    int64_t seconds = day_number(n[0], n[1], n[2]) * 86400 + n[3] * 3600 + n[4] * 60 + n[5];
+    *ret_ms = seconds * 1000 + ms;
+    return true;
+}
+
+/* As "%0*lld" does. */
+static char *put_number(char *to, int64_t value, unsigned least_digits)
+{
+    unsigned count = 1;
+    for (int64_t left = value; (left /= 10) || count < least_digits;)
+        count++;
+    for (unsigned i = count; i--; value /= 10)
+        to[i] = (char)('0' + value % 10);
+    to[count] = '\0';
+    return to + count;
+}
+
 char *clock_format_span(int64_t ms, char buf[CLOCK_TEXT_SIZE])
 {
-    long long s = ms / 1000;
-    if (ms < 1000)
-        snprintf(buf, CLOCK_TEXT_SIZE, "%lldms", (long long)(ms < 0 ? 0 : ms));
-    else if (s < 60)
-        snprintf(buf, CLOCK_TEXT_SIZE, "%lld.%llds", s, (long long)(ms % 1000 / 100));
-    else if (s < 3600)
-        snprintf(buf, CLOCK_TEXT_SIZE, "%lldm%02llds", s / 60, s % 60);
-    else if (s < 86400)
-        snprintf(buf, CLOCK_TEXT_SIZE, "%lldh%02lldm", s / 3600, s % 3600 / 60);
-    else
-        snprintf(buf, CLOCK_TEXT_SIZE, "%lldd%lldh", s / 86400, s % 86400 / 3600);
+    int64_t s = ms / 1000, first, second;
+    const char *end;
+    char between;
+    unsigned digits = 1;
+    if (ms < 1000) {
+        strcpy(put_number(buf, ms < 0 ? 0 : ms, 1), "ms");
+        return buf;
+    }
+    if (s < 60) {
+        first = s, between = '.', second = ms % 1000 / 100, end = "s";
+    } else if (s < 3600) {
+        first = s / 60, between = 'm', second = s % 60, end = "s";
+        digits = 2;
+    } else if (s < 86400) {
+        first = s / 3600, between = 'h', second = s % 3600 / 60, end = "m";
+        digits = 2;
+    } else {
+        first = s / 86400, between = 'd', second = s % 86400 / 3600, end = "h";
+    }
+    char *at = put_number(buf, first, 1);
+    *at++ = between;
+    strcpy(put_number(at, second, digits), end);
     return buf;
 }

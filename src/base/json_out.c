@@ -122,22 +122,10 @@ void jo_end(struct json_out *o)
     o->comma = true;
 }
 
-static void add_int(struct text *t, int64_t value)
-{
-    char digits[24], *p = digits + sizeof digits;
-    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    do
-        *--p = (char)('0' + left % 10);
-    while (left /= 10);
-    if (value < 0)
-        *--p = '-';
-    text_add_bytes(t, p, (size_t)(digits + sizeof digits - p));
-}
-
 void jo_int(struct json_out *o, const char *key, int64_t value)
 {
     before(o, key);
-    add_int(o->text, value);
+    text_add_int(o->text, value);
 }
 
 void jo_bool(struct json_out *o, const char *key, bool value)
@@ -172,7 +160,7 @@ void jo_fixed(struct json_out *o, const char *key, int64_t value, int64_t scale)
     if (value < 0)
         text_add_char(o->text, '-');
     uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value, unit = (uint64_t)scale;
-    add_int(o->text, (int64_t)(size / unit));
+    text_add_int(o->text, (int64_t)(size / unit));
     text_add_char(o->text, '.');
     uint64_t rest = size % unit;
     do {

@@ -10,7 +10,7 @@ void json_scan_init(struct json_scan *s, const char *p, size_t len)
     *s = (struct json_scan){.start = p, .at = p, .end = p + len};
 }
 
-static void fail(struct json_scan *s, const char *why)
+void json_scan_fail(struct json_scan *s, const char *why)
 {
     if (!s->why)
         s->why = why;
@@ -97,7 +97,7 @@ static void scan_text(struct json_scan *s, struct json_part *ret)
             break;
         if (c < 0x20) {
             s->at = p;
-            fail(s, p < end ? "a control character in a text" : "a text has no end");
+            json_scan_fail(s, p < end ? "a control character in a text" : "a text has no end");
             return;
         }
         if (c == '\\') {
@@ -105,7 +105,7 @@ static void scan_text(struct json_scan *s, struct json_part *ret)
             size_t len = escape_at(p + 1, end, &meant);
             if (!len) {
                 s->at = p;
-                fail(s, "an escape that means nothing");
+                json_scan_fail(s, "an escape that means nothing");
                 return;
             }
             escapes = true;
@@ -116,7 +116,7 @@ static void scan_text(struct json_scan *s, struct json_part *ret)
     }
     *ret = (struct json_part){JSON_PART_TEXT, escapes, s->at + 1, (size_t)(p - s->at - 1)};
     if (!ascii && !text_is_utf8(ret->at, ret->len))
-        fail(s, "a text that is not UTF-8");
+        json_scan_fail(s, "a text that is not UTF-8");
     s->at = p + 1;
 }
 
@@ -192,7 +192,7 @@ static void scan_number(struct json_scan *s, struct json_part *ret)
         good = p > digits;
     }
     if (!good) {
-        fail(s, "a number that is none");
+        json_scan_fail(s, "a number that is none");
         return;
     }
     *ret = (struct json_part){
@@ -205,7 +205,7 @@ static void scan_word(struct json_scan *s, const char *word, enum json_part_kind
 {
     size_t len = strlen(word);
     if ((size_t)(s->end - s->at) < len || memcmp(s->at, word, len) != 0) {
-        fail(s, "a word that means nothing");
+        json_scan_fail(s, "a word that means nothing");
         return;
     }
     *ret = (struct json_part){.kind = kind, .at = s->at, .len = len};
@@ -277,7 +277,7 @@ void json_scan_value(struct json_scan *s, struct json_part *ret)
         skip_inside(s, kind, ret);
         break;
     case JSON_PART_NONE:
-        fail(s, "a value is missing");
+        json_scan_fail(s, "a value is missing");
     }
     if (s->why)
         *ret = (struct json_part){0};
@@ -286,9 +286,9 @@ void json_scan_value(struct json_scan *s, struct json_part *ret)
 static void open_bracket(struct json_scan *s, char bracket, const char *why)
 {
     if (peek(s) != bracket) {
-        fail(s, why);
+        json_scan_fail(s, why);
     } else if (s->depth == JSON_MAX_DEPTH) {
-        fail(s, "nested too deep");
+        json_scan_fail(s, "nested too deep");
     } else {
         s->at++;
         s->depth++;
@@ -318,7 +318,7 @@ static bool goes_on(struct json_scan *s, char close)
         return false;
     }
     if (!fresh && c != ',') {
-        fail(s, "a comma or bracket is missing");
+        json_scan_fail(s, "a comma or bracket is missing");
         return false;
     }
     s->at += !fresh;
@@ -331,11 +331,11 @@ bool json_scan_member(struct json_scan *s, struct json_part *key)
     if (!goes_on(s, '}'))
         return false;
     if (peek(s) != '"')
-        fail(s, "a key is missing");
+        json_scan_fail(s, "a key is missing");
     else
         scan_text(s, key);
     if (!s->why && peek(s) != ':')
-        fail(s, "a colon is missing");
+        json_scan_fail(s, "a colon is missing");
     if (s->why)
         return false;
     s->at++;
@@ -351,7 +351,7 @@ int json_scan_end(struct json_scan *s, struct err *e)
 {
     skip_blanks(s);
     if (!s->why && (s->at < s->end || s->depth))
-        fail(s, "something is behind the end");
+        json_scan_fail(s, "something is behind the end");
     if (!s->why)
         return 0;
     return err_set(e, ERR_INVALID, "the JSON cannot be read at byte %zu: %s",
@@ -397,12 +397,18 @@ char *json_part_text_here(struct json_part *p)
 
 bool json_part_int(const struct json_part *p, int64_t *ret)
 {
-    char digits[24];
-    if (p->kind != JSON_PART_INT || p->len >= sizeof digits)
+    bool negative = p->len && p->at[0] == '-';
+    int64_t value = 0;
+    if (p->kind != JSON_PART_INT)
         return false;
-    memcpy(digits, p->at, p->len);
-    digits[p->len] = '\0';
-    return text_to_int(digits, INT64_MIN, INT64_MAX, "", ret, NULL) == 0;
+    for (size_t i = negative; i < p->len; i++) {
+        int64_t digit = p->at[i] - '0';
+        if (__builtin_mul_overflow(value, (int64_t)10, &value) ||
+            __builtin_add_overflow(value, negative ? -digit : digit, &value))
+            return false;
+    }
+    *ret = value;
+    return true;
 }
 
 double json_part_number(const struct json_part *p)

@@ -59,6 +59,8 @@ void json_scan_list(struct json_scan *s);
 bool json_scan_member(struct json_scan *s, struct json_part *key);
 /* True: a value of the list comes next. False: the list is over. */
 bool json_scan_item(struct json_scan *s);
+/* What was read so far is not what the caller needs: all that follows fails for this reason. */
+void json_scan_fail(struct json_scan *s, const char *why);
 /* The text must end here. ERR_INVALID says where it went wrong, and why. */
 int json_scan_end(struct json_scan *s, struct err *e);
 

@@ -53,6 +53,18 @@ void text_add_char(struct text *t, char c)
     t->data[t->len] = '\0';
 }
 
+void text_add_int(struct text *t, int64_t value)
+{
+    char digits[24], *p = digits + sizeof digits;
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do
+        *--p = (char)('0' + left % 10);
+    while (left /= 10);
+    if (value < 0)
+        *--p = '-';
+    text_add_bytes(t, p, (size_t)(digits + sizeof digits - p));
+}
+
 void text_addf(struct text *t, const char *fmt, ...)
 {
     va_list args, again;

@@ -24,6 +24,8 @@ void text_reserve(struct text *t, size_t more);
 void text_add(struct text *t, const char *s);
 void text_add_bytes(struct text *t, const void *p, size_t len);
 void text_add_char(struct text *t, char c);
+/* As "%lld" does, in a tenth of its time. */
+void text_add_int(struct text *t, int64_t value);
 void text_addf(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The words of S in lines of at most WIDTH bytes (a longer word stays whole); every line but the
  * first begins with INDENT blanks. No newline at the end. */

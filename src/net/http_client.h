@@ -85,6 +85,11 @@ void http_sync_free(struct http_sync *s);
 int http_sync_send(struct http_sync *s, const struct http_call *call, void *arg,
                    struct http_reply *ret, struct err *e);
 
+/* The same in two: what is done in between, the other side does its work beside. The next call must
+ * be the finish, or the end of S. False: this one (with TLS) cannot be split, nothing was sent. */
+bool http_sync_begin(struct http_sync *s, const struct http_call *call, void *arg);
+int http_sync_finish(struct http_sync *s, struct http_reply *ret, struct err *e);
+
 DEFINE_AUTO(struct http_sync, http_sync_free)
 #define auto_http_sync AUTO(http_sync_freep)
 

@@ -424,3 +424,25 @@ TEST("the blocking client does the same, one call after the other")
     CHECK_TEXT(reply.body, "");
     CHECK(http_reply_header(&reply, "X") == NULL);
 }
+
+TEST("a blocking call may be begun and finished later, or never")
+{
+    auto_door struct door d = {0};
+    door_open(&d);
+    auto_http_sync struct http_sync *c = http_sync_new();
+    struct http_reply reply;
+    auto_free char *hello = mem_printf("%s/hello", d.url);
+    for (int i = 0; i < 3; i++) {
+        auto_free char *copy = mem_strdup(hello); /* whose end the call outlives */
+        CHECK(http_sync_begin(c, &(struct http_call){.url = copy}, NULL));
+        free(TAKE(copy));
+        CHECK_OK(http_sync_finish(c, &reply, &test_err));
+        CHECK_TEXT(reply.body, "hello");
+    }
+    CHECK_INT(door_counts(&d).connections_total, 1);
+    CHECK(http_sync_begin(c, &(struct http_call){.url = "http://127.0.0.1:1/"}, NULL));
+    CHECK_FAILS(http_sync_finish(c, &reply, &test_err), ERR_UNAVAILABLE, "127.0.0.1");
+    CHECK(!http_sync_begin(c, &(struct http_call){.url = "https://127.0.0.1:1/"}, NULL));
+    CHECK_OK(http_sync_send(c, &(struct http_call){.url = hello}, NULL, &reply, &test_err));
+    CHECK(http_sync_begin(c, &(struct http_call){.url = hello}, NULL));
+}
