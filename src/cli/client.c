@@ -9,6 +9,7 @@
 #include "net/backoff.h"
 #include "net/http_client.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <time.h>
@@ -23,6 +24,7 @@ struct client {
     bool insecure;
     int64_t timeout_ms;
     struct http_reply reply; /* of the last call */
+    char *ahead;             /* the path of a GET that was sent and not taken yet; NULL: none */
 };
 
 void client_close(struct client *c)
@@ -30,6 +32,7 @@ void client_close(struct client *c)
     if (!c)
         return;
     http_sync_free(c->http);
+    free(c->ahead);
     free(c->socket);
     free(c->base);
     free(c->where);
@@ -175,8 +178,8 @@ struct request {
     void *arg;
 };
 
-/* -1: no answer or not a whole one. The status is the caller's to judge. */
-static int call(struct client *c, const struct request *r, struct err *e)
+/* Hands CALL, whose parts are gone when this returns, to http_sync_begin() or _send(). */
+static int send_out(struct client *c, const struct request *r, bool begin, struct err *e)
 {
     struct http_header headers[6] = {{"Accept", "application/json, */*"}};
     size_t n = 1;
@@ -204,8 +207,36 @@ static int call(struct client *c, const struct request *r, struct err *e)
         .max_body = 64 << 20,
         .on_data = r->on_data,
     };
-    c->reply = (struct http_reply){0};
-    if (http_sync_send(c->http, &hc, r->arg, &c->reply, e) == 0)
+    if (begin)
+        return http_sync_begin(c->http, &hc, r->arg) ? 0 : -1;
+    return http_sync_send(c->http, &hc, r->arg, &c->reply, e);
+}
+
+/* The answer of the call that was sent ahead: 1, where it is to this PATH; -1: it failed. 0: there
+ * was none to this one. */
+static int take_ahead(struct client *c, const char *path, struct err *e)
+{
+    auto_free char *ahead = TAKE(c->ahead);
+    if (!ahead)
+        return 0;
+    int rc = http_sync_finish(c->http, &c->reply, e);
+    if (strcmp(ahead, path) != 0)
+        return 0;
+    return rc < 0 ? -1 : 1;
+}
+
+/* -1: no answer or not a whole one. The status is the caller's to judge. */
+static int call(struct client *c, const struct request *r, struct err *e)
+{
+    bool plain = r->method == HTTP_GET && !r->etag && !r->key && !r->on_data;
+    int rc = take_ahead(c, plain ? r->path : "", e);
+    if (rc > 0)
+        return 0;
+    if (rc == 0) {
+        c->reply = (struct http_reply){0};
+        rc = send_out(c, r, false, e);
+    }
+    if (rc == 0)
         return 0;
     if (c->reply.status)
         return -1;
@@ -294,19 +325,42 @@ int client_post_once(struct client *c, const char *path, const json_t *body, jso
     }
 }
 
+static void page_path(struct text *out, const char *path, int64_t limit, const char *cursor)
+{
+    text_addf(out, "%s%climit=%lld", path, strchr(path, '?') ? '&' : '?',
+              (long long)(limit < CLIENT_PAGE ? limit : CLIENT_PAGE));
+    if (cursor) {
+        text_add(out, "&cursor=");
+        url_add(out, cursor);
+    }
+}
+
+int client_page(struct client *c, const char *path, int64_t limit, const char *cursor,
+                char **ret_text, size_t *ret_len, struct err *e)
+{
+    auto_text struct text at = {0};
+    page_path(&at, path, limit, cursor);
+    return client_get_text(c, at.data, ret_text, ret_len, e);
+}
+
+void client_page_ahead(struct client *c, const char *path, int64_t limit, const char *cursor)
+{
+    auto_text struct text at = {0};
+    page_path(&at, path, limit, cursor);
+    struct request r = {.method = HTTP_GET, .path = at.data};
+    assert(!c->ahead);
+    if (send_out(c, &r, true, NULL) == 0)
+        c->ahead = text_take(&at);
+}
+
 int client_list(struct client *c, const char *path, int64_t most, json_t **ret, struct err *e)
 {
     auto_json json_t *whole = NULL;
     auto_free char *cursor = NULL;
     for (;;) {
         int64_t have = whole ? (int64_t)json_array_size(view_items(whole)) : 0;
-        int64_t limit = most - have < 1000 ? most - have : 1000;
         auto_text struct text at = {0};
-        text_addf(&at, "%s%climit=%lld", path, strchr(path, '?') ? '&' : '?', (long long)limit);
-        if (cursor) {
-            text_add(&at, "&cursor=");
-            url_add(&at, cursor);
-        }
+        page_path(&at, path, most - have, cursor);
         auto_json json_t *page = NULL;
         if (client_get(c, at.data, &page, e) < 0)
             return -1;
@@ -320,7 +374,7 @@ int client_list(struct client *c, const char *path, int64_t most, json_t **ret, 
             whole = TAKE(page);
         else
             json_array_extend(json_object_get(whole, "items"), json_object_get(page, "items"));
-        if (!cursor || !got || have + (int64_t)got >= most)
+        if (!cursor || have + (int64_t)got >= most) /* a page may be empty, and not the last */
             break;
     }
     json_object_set_new(whole, "next_cursor", cursor ? json_string(cursor) : json_null());

@@ -50,6 +50,15 @@ int client_post_once(struct client *c, const char *path, const json_t *body, jso
 /* All items of a paged list, at most MOST, in one answer of the form {"items": [...]}. PATH may
  * hold a query. */
 int client_list(struct client *c, const char *path, int64_t most, json_t **ret, struct err *e);
+enum { CLIENT_PAGE = 1000 /* what the server gives at once, at most */ };
+
+/* One page of such a list as its text, LEN bytes and a NUL, the caller's: for lists too long for a
+ * tree. CURSOR NULL: the first. */
+int client_page(struct client *c, const char *path, int64_t limit, const char *cursor,
+                char **ret_text, size_t *ret_len, struct err *e);
+/* Asks for a page that client_page() with the same arguments will take if it is the next call, and
+ * that is dropped if it is not. The server makes it while we are busy with the one before. */
+void client_page_ahead(struct client *c, const char *path, int64_t limit, const char *cursor);
 /* Hands the body to ON_DATA piece by piece until it ends or ON_DATA returns false. SILENCE_MS
  * without a byte end it too (0: never), as ERR_TIMEOUT. */
 int client_stream(struct client *c, const char *path, int64_t silence_ms,

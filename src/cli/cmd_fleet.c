@@ -8,7 +8,7 @@ static const struct column node_columns[] = {
     {"NAME", "name", CELL_TEXT, 0},
     {"STATE", "state", CELL_STATE, 0},
     {"SINCE", "since", CELL_AGE, COLUMN_RIGHT},
-    {"GPUS", "device_count", CELL_TEXT, COLUMN_RIGHT},
+    {"GPUS", "devices", CELL_COUNT, COLUMN_RIGHT},
     {"CPU", "cpu", CELL_TEXT, COLUMN_RIGHT},
     {"MEMORY", "memory", CELL_MIB, COLUMN_RIGHT},
     {"ISOLATION", "isolation", CELL_TEXT, 0},
@@ -17,32 +17,11 @@ static const struct column node_columns[] = {
     {"VERSION", "version", CELL_TEXT, 0},
 };
 
-/* The table shows how many devices a node has; the answer holds the devices themselves. */
-static void count_devices(const json_t *answer)
-{
-    size_t i;
-    json_t *node;
-    json_array_foreach(view_items(answer), i, node)
-    {
-        const json_t *devices = json_object_get(node, "devices");
-        if (json_is_array(devices))
-            json_object_set_new(node, "device_count",
-                                json_integer((json_int_t)json_array_size(devices)));
-    }
-}
-
-static void nodes_above(struct cli *c, const json_t *answer, struct text *out)
-{
-    (void)c, (void)out;
-    count_devices(answer);
-}
-
 static const struct view nodes_view = {
     .columns = node_columns,
     .count = COUNT_OF(node_columns),
     .name_key = "name",
     .empty = "no nodes; 'reeve enrol' makes a token for a new one",
-    .above = nodes_above,
 };
 
 static const struct column device_columns[] = {

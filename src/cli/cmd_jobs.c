@@ -15,7 +15,8 @@ int job_id_parse(const char *word, int64_t *ret, struct err *e)
 /* ---- list ---- */
 
 struct list_options {
-    char *user, *team, *state;
+    char *user, *team, *state, *search;
+    struct option_list labels;
     int64_t limit;
 };
 
@@ -29,6 +30,10 @@ static const struct option_spec list_specs[] = {
      "Failed, "
      "Cancelled; in any case",
      .flag_only = true},
+    {"label", 'l', OPTION_LIST, offsetof(struct list_options, labels), "KEY=VALUE", NULL, 0, 0,
+     "only jobs with this label; given often, with all of them", .flag_only = true},
+    {"search", 0, OPTION_TEXT, offsetof(struct list_options, search), "TEXT", NULL, 0, 0,
+     "only jobs with this in their number, name or user, in any case", .flag_only = true},
     {"limit", 'n', OPTION_INT, offsetof(struct list_options, limit), "N", "100", 1, 1000000,
      "at most so many, the newest first", .flag_only = true},
 };
@@ -56,6 +61,7 @@ static const struct view list_view = {
     .count = COUNT_OF(list_columns),
     .name_key = "id",
     .empty = "no jobs",
+    .picks_fields = true,
 };
 
 static void add_filter(struct text *path, const char *name, const char *value)
@@ -100,6 +106,9 @@ static int run_list(struct cli *c, void *own, int argc, char **argv, struct err 
     add_filter(&path, "user", o->user);
     add_filter(&path, "team", o->team);
     add_filter(&path, "state", states.len ? states.data : NULL);
+    add_filter(&path, "q", o->search);
+    for (size_t i = 0; i < o->labels.count; i++)
+        add_filter(&path, "label", o->labels.items[i]);
     return view_show(c, &list_view, path.data, o->limit, e);
 }
 
@@ -114,6 +123,8 @@ const struct command cmd_list = {
     .run = run_list,
     .examples = "  # what of mine failed\n"
                 "  reeve list --user alice --state failed\n"
+                "  # a sweep, by the label that its jobs were given\n"
+                "  reeve list --label sweep=lr --search ntu60\n"
                 "  # all numbers of running jobs, for a script\n"
                 "  reeve list --state running -o name\n",
 };
@@ -164,6 +175,7 @@ static const struct view queue_view = {
     .count = COUNT_OF(queue_columns),
     .name_key = "id",
     .empty = "the queue is empty",
+    .picks_fields = true,
     .above = queue_above,
     .below = queue_below,
 };

@@ -4,9 +4,19 @@
 
 void figure_money(struct text *out, int64_t micros, const char *currency)
 {
-    int64_t size = micros < 0 ? -micros : micros;
-    int digits = size >= 1000000 || size == 0 ? 2 : size >= 10000 ? 4 : 6;
-    text_addf(out, "%.*f %s", digits, (double)micros / 1e6, currency);
+    uint64_t size = micros < 0 ? 0 - (uint64_t)micros : (uint64_t)micros;
+    unsigned unit = size >= 1000000 || size == 0 ? 10000 : size >= 10000 ? 100 : 1; /* of a micro */
+    uint64_t rounded = (size + unit / 2) / unit, whole = 1000000 / unit;
+    if (micros < 0)
+        text_add_char(out, '-');
+    text_add_int(out, (int64_t)(rounded / whole));
+    text_add_char(out, '.');
+    for (uint64_t rest = rounded % whole; whole > 1; rest %= whole) {
+        whole /= 10;
+        text_add_char(out, (char)('0' + rest / whole));
+    }
+    text_add_char(out, ' ');
+    text_add(out, currency);
 }
 
 void figure_energy(struct text *out, double joules)

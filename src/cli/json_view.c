@@ -1,8 +1,8 @@
 #include "cli/json_view.h"
 
-#include <stdio.h>
+#include "base/clock.h"
+
 #include <string.h>
-#include <time.h>
 
 const json_t *view_get(const json_t *object, const char *path)
 {
@@ -47,31 +47,10 @@ bool view_bool(const json_t *object, const char *path)
     return json_is_true(view_get(object, path));
 }
 
-bool time_parse(const char *text, int64_t *ret_ms)
-{
-    struct tm tm = {0};
-    int ms = 0, len = 0;
-    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
-               &tm.tm_min, &tm.tm_sec, &len) != 6)
-        return false;
-    text += len;
-    if (*text == '.') {
-        int weight = 100;
-        for (text++; *text >= '0' && *text <= '9'; text++, weight /= 10)
-            ms += (*text - '0') * weight;
-    }
-    if (strcmp(text, "Z") != 0)
-        return false;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    *ret_ms = (int64_t)timegm(&tm) * 1000 + ms;
-    return true;
-}
-
 int64_t view_time(const json_t *object, const char *path)
 {
     int64_t ms;
-    return time_parse(view_text(object, path), &ms) ? ms : 0;
+    return clock_parse(view_text(object, path), &ms) ? ms : 0;
 }
 
 const json_t *view_items(const json_t *object)

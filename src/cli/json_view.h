@@ -17,7 +17,4 @@ int64_t view_time(const json_t *object, const char *path);
 /* The list under "items"; never NULL, empty when there is none. */
 const json_t *view_items(const json_t *object);
 
-/* "2026-01-31T09:00:00.250Z" -> ms. False when it is not. */
-bool time_parse(const char *text, int64_t *ret_ms);
-
 #endif

@@ -12,7 +12,8 @@ struct view {
     const char *name_key; /* what --output name prints of each item: "id" */
     bool one;             /* the answer is one item, not a list */
     const char *empty;    /* said instead of a table without rows */
-    /* Adds lines above and below the table; NULL: none. */
+    bool picks_fields;    /* the server takes fields=, and is asked for what is shown */
+    /* Adds lines above and below the table; NULL: none. ANSWER has no items where they are many. */
     void (*above)(struct cli *c, const json_t *answer, struct text *out);
     void (*below)(struct cli *c, const json_t *answer, struct text *out);
 };

@@ -144,7 +144,10 @@ static int width_of(uint32_t c)
 
 int text_width(const char *s)
 {
-    int width = 0;
+    const char *start = s;
+    while ((signed char)*s > 0)
+        s++; /* most texts are ASCII to their end */
+    int width = (int)(s - start);
     for (size_t len; *s; s += len)
         width += width_of(decode((const unsigned char *)s, &len));
     return width;
@@ -165,8 +168,20 @@ size_t text_fit(const char *s, int columns, int *ret_width)
     return at;
 }
 
+/* How many bytes at S are printable ASCII. */
+static size_t plain_length(const char *s)
+{
+    size_t len = 0;
+    while (s[len] >= 0x20 && s[len] < 0x7f)
+        len++;
+    return len;
+}
+
 void text_add_printable(struct text *out, const char *s)
 {
+    size_t plain = plain_length(s);
+    text_add_bytes(out, s, plain);
+    s += plain;
     for (size_t len; *s; s += len) {
         uint32_t c = decode((const unsigned char *)s, &len);
         if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c == 0xfffd && len == 1) ||
@@ -174,6 +189,15 @@ void text_add_printable(struct text *out, const char *s)
             text_add(out, c == '\n' || c == '\t' ? " " : "?");
         else
             text_add_bytes(out, s, len);
+    }
+}
+
+void text_add_blanks(struct text *out, int count)
+{
+    static const char blanks[] = "                                ";
+    for (int n; count > 0; count -= n) {
+        n = count < 32 ? count : 32;
+        text_add_bytes(out, blanks, (size_t)n);
     }
 }
 
@@ -185,11 +209,9 @@ void text_add_padded(struct text *out, const char *s, int columns, bool right)
     if (cut && columns > 1)
         len = text_fit(s, columns - 1, &width);
     int pad = columns - width - (cut && columns > 1 ? 1 : 0);
-    for (int i = 0; right && i < pad; i++)
-        text_add_char(out, ' ');
+    text_add_blanks(out, right ? pad : 0);
     text_add_bytes(out, s, len);
     if (cut && columns > 1)
         text_add(out, "…");
-    for (int i = 0; !right && i < pad; i++)
-        text_add_char(out, ' ');
+    text_add_blanks(out, right ? 0 : pad);
 }

@@ -15,6 +15,8 @@ size_t text_fit(const char *s, int columns, int *ret_width);
  * UTF-8. Line breaks and tabs become spaces. For text that others wrote, such as a job's name. */
 void text_add_printable(struct text *out, const char *s);
 
+void text_add_blanks(struct text *out, int count);
+
 /* S in exactly COLUMNS, cut with "…" where it is longer, with the spaces in front when RIGHT. */
 void text_add_padded(struct text *out, const char *s, int columns, bool right);
 

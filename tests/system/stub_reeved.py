@@ -43,6 +43,8 @@ class Stub(ThreadingHTTPServer):
         self.requests = []  # (method, path, headers, body)
         self.script = {}  # job id -> states it goes through, one a GET
         self.fail_posts = 0  # answer so many POSTs with 503
+        self.raw = None  # what GET /api/v1/jobs answers instead
+        self.page_most = 1000  # items a page has at most
         self.cut_logs = 0  # break the connection so many times in the middle of a followed log
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -66,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def answer(self, status, value=None, headers=()):
-        body = b"" if value is None else json.dumps(value).encode()
+        body = b"" if value is None else json.dumps(value, separators=(",", ":")).encode()
         kind = "application/problem+json" if status >= 400 else "application/json"
         self.send_response(status)
         self.send_header("Content-Type", kind)
@@ -145,9 +147,19 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def list_jobs(self):
+        if self.server.raw is not None:
+            body = self.server.raw.encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return None
         wanted = self.query.get("state", "").split(",") if "state" in self.query else None
         items = [j for j in reversed(self.server.jobs.values()) if not wanted or j["state"] in wanted]
         start, limit = int(self.query.get("cursor", 0)), int(self.query.get("limit", 100))
+        limit = min(limit, self.server.page_most)
+        if "fields" in self.query:
+            items = [{k: v for k, v in j.items() if k in self.query["fields"].split(",")} for j in items]
         more = str(start + limit) if start + limit < len(items) else None
         self.with_etag({"items": items[start : start + limit], "next_cursor": more})
 

@@ -127,6 +127,38 @@ def test_long_lists_are_fetched_page_by_page(reeve, server):
     assert len(reeve("list", "-n", "1001", "-o", "name").stdout.split()) == 1001
 
 
+def test_the_next_page_is_asked_for_early_and_only_once(reeve, server):
+    for number in range(1, 2502):
+        server.jobs[number] = a_job(number, name='x","next_cursor":"7"}' if number == 1502 else "x")
+    lines = reeve("list", "-n", "10000").stdout.splitlines()
+    assert [int(line.split()[0]) for line in lines[1:]] == list(range(2501, 0, -1))
+    asked = [path.partition("cursor=")[2] for _, path, _, _ in server.requests]
+    assert asked == ["", "1000", "2000"]
+    # A page may hold less than was asked for, even nothing: then what was asked early was wrong.
+    server.requests.clear()
+    server.page_most = 700
+    lines = reeve("list", "-n", "2000").stdout.splitlines()
+    assert [int(line.split()[0]) for line in lines[1:]] == list(range(2501, 501, -1))
+
+def test_the_table_asks_for_what_it_shows(reeve, server):
+    server.jobs[1] = a_job(1)
+    reeve("list", "--label", "a=b c", "--label", "k=v", "--search", "학 습")
+    reeve("list", "-o", "wide")
+    reeve("queue", "-o", "name")
+    reeve("list", "-o", "json")
+    paths = [path for _, path, _, _ in server.requests]
+    assert "q=%ED%95%99%20%EC%8A%B5&label=a%3Db%20c&label=k%3Dv&fields=id,name,user," in paths[0]
+    assert "devices" not in paths[0] and "devices" in paths[1]
+    assert "fields=id&" in paths[2] and "fields" not in paths[3]
+
+
+def test_an_answer_that_is_no_list_is_told(reeve, server):
+    for body in ['{"items":{}}', '{"next_cursor":null}', '{"items":[1]}', '{"items":[{"id":1,"id":2}]}', '{"items":[']:
+        server.raw = body
+        done = reeve("list")
+        assert done.returncode in (1, 2) and "is not a list; is it reeved?" in done.stderr, (body, done.stderr)
+
+
 def test_states_may_be_written_in_any_case(reeve, server):
     server.jobs[1] = a_job(1, state="Failed")
     assert reeve("list", "--state", "failed,cancelled", "-o", "name").stdout == "1\n"

@@ -35,6 +35,56 @@ TEST("columns are aligned, whatever script their cells are in")
                        "12  train.py  Queued   needs 1 GPU with 8192 MiB free\n");
 }
 
+TEST("rows straight out of the text give the same table as a tree of them")
+{
+    static const struct column more[] = {
+        {"ID", "id", CELL_TEXT, COLUMN_RIGHT},      {"NAME", "name", CELL_TEXT, 0},
+        {"AGE", "submitted_at", CELL_AGE, 0},       {"WAIT", "wait_ms", CELL_WAIT, COLUMN_RIGHT},
+        {"PROGRESS", "progress", CELL_PROGRESS, 0}, {"GPUS", "devices", CELL_DEVICES, 0},
+        {"HOW MANY", "devices", CELL_COUNT, 0},     {"OF", "job.user", CELL_TEXT, 0},
+        {"COST", "cost_micros", CELL_MONEY, 0},     {"X", "x", CELL_JSON, 0},
+    };
+    char text[] =
+        "[{\"id\":7,\"name\":\"a\\u00e9\\\"\",\"submitted_at\":\"1970-01-01T00:00:10.000Z\","
+        "\"state\":\"Queued\",\"unknown\":[{}],\"progress\":{\"percent\":50.0},"
+        "\"devices\":[{\"node\":\"n\",\"index\":2}],\"x\":{\"y\":[1,2.5,null]}},"
+        "{\"cost_micros\":1500000,\"currency\":\"KRW\",\"job\":{\"user\":\"bob\"},"
+        "\"name\":null,\"id\":9223372036854775807,\"x\":true},{}]";
+    struct table_style style = {.now_ms = 100000};
+    auto_json json_t *rows = parse(text);
+    auto_text struct text from_tree = {0}, from_text = {0}, keys = {0};
+    table_write(&from_tree, more, 10, rows, &style);
+
+    struct json_scan s;
+    auto_table struct table *t = table_new(more, 10, &style);
+    json_scan_init(&s, text, strlen(text));
+    for (json_scan_list(&s); json_scan_item(&s);)
+        table_read(t, &s);
+    CHECK_OK(json_scan_end(&s, &test_err));
+    CHECK_INT(table_row_count(t), 3);
+    table_draw(t, &from_text);
+    CHECK_TEXT(from_text.data, from_tree.data);
+    CHECK(strstr(from_text.data, "n:2") && strstr(from_text.data, "1.50 KRW") &&
+          strstr(from_text.data, "bob") && strstr(from_text.data, "aé\""));
+
+    table_keys(more, 10, false, &keys);
+    CHECK_TEXT(keys.data, "id,name,submitted_at,wait_ms,state,progress,devices,job,cost_micros,"
+                          "currency,x");
+}
+
+TEST("a row whose key appears twice is refused")
+{
+    char text[] = "[{\"id\":7,\"x\":1,\"x\":2,\"id\":8}]";
+    struct table_style style = {0};
+    struct json_scan s;
+    auto_table struct table *t = table_new(columns, 5, &style);
+    json_scan_init(&s, text, strlen(text));
+    for (json_scan_list(&s); json_scan_item(&s);)
+        table_read(t, &s);
+    CHECK_FAILS(json_scan_end(&s, &test_err), ERR_INVALID, "a key appears twice");
+    CHECK_INT(table_row_count(t), 0);
+}
+
 TEST("no line is longer than the terminal is wide")
 {
     auto_json json_t *rows = parse(ROWS);
@@ -95,14 +145,29 @@ TEST("figures keep what small amounts are about")
     CHECK_TEXT(t.data, "0.000412 USD | 12.35 USD | 1.00 kWh | 10 GiB | [#####-----] | [██▋     ]");
 }
 
-TEST("times of the server are read, and nothing else")
+TEST("money keeps six digits of little, and two of much, rounded")
 {
-    int64_t ms = 0;
-    CHECK(time_parse("2026-01-31T09:00:00.250Z", &ms));
-    CHECK_INT(ms, 1769850000250);
-    CHECK(time_parse("2026-01-31T09:00:00Z", &ms));
-    CHECK(!time_parse("2026-01-31 09:00", &ms));
-    CHECK(!time_parse("", &ms));
+    static const struct {
+        int64_t micros;
+        const char *text;
+    } sums[] = {
+        {0, "0.00 USD"},
+        {1, "0.000001 USD"},
+        {9999, "0.009999 USD"},
+        {10000, "0.0100 USD"},
+        {999949, "0.9999 USD"},
+        {999950, "1.0000 USD"},
+        {1000000, "1.00 USD"},
+        {1995000, "2.00 USD"},
+        {-412, "-0.000412 USD"},
+        {-2500000, "-2.50 USD"},
+        {INT64_MIN, "-9223372036854.78 USD"},
+    };
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
+        auto_text struct text t = {0};
+        figure_money(&t, sums[i].micros, "USD");
+        CHECK_TEXT(t.data, sums[i].text);
+    }
 }
 
 TEST("YAML out is read by our own YAML in as the same value")
