@@ -130,6 +130,11 @@ export function ago(time: string | null | undefined): string {
   return ms > 0 ? t('unit.ago', { time: roughly(ms) }) : t('unit.in', { time: roughly(-ms) })
 }
 
+/** A sentence of the server with its times as one reads them here. */
+export function sentence(text: string | null | undefined): string {
+  return (text ?? '').replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, moment)
+}
+
 /** Milliseconds since TIME. */
 export function since(time: string | null | undefined): number | null {
   return time ? Math.max(0, Date.now() - Date.parse(time)) : null

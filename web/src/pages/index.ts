@@ -3,12 +3,16 @@ import { html, type TemplateResult } from 'lit'
 import type { Place } from '../router.ts'
 import './device.ts'
 import './fleet.ts'
+import './jobs.ts'
 import './overview.ts'
 import './people.ts'
+import './queue.ts'
 import './submit.ts'
 
 export const pages: Record<string, (place: Place) => TemplateResult> = {
   people: place => html`<reeve-people .place=${place}></reeve-people>`,
+  queue: place => html`<reeve-queue .query=${place.query}></reeve-queue>`,
+  jobs: place => html`<reeve-jobs .query=${place.query}></reeve-jobs>`,
   submit: () => html`<reeve-submit></reeve-submit>`,
   overview: () => html`<reeve-overview></reeve-overview>`,
   fleet: place => (place.id ? html`<reeve-device .place=${place}></reeve-device>` : html`<reeve-fleet .place=${place}></reeve-fleet>`),

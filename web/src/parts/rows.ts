@@ -1,8 +1,11 @@
 // A table of any length: only the rows that are seen are in the document. Up, Down, PageUp, PageDown, Home
-// and End move, Enter opens. Rows have one height (two on a phone, where a row is a small card).
+// and End move, Enter opens; where rows can be picked, Space does, with Shift up to the row picked before.
+// Rows have one height (two on a phone, where a row is a small card). The row that has the focus keeps it
+// wherever it moves, also when it is not seen.
 import { html, nothing, type TemplateResult } from 'lit'
 import { styles } from './styles.ts'
 import { repeat } from 'lit/directives/repeat.js'
+import { t } from '../texts/index.ts'
 import { Part } from './part.ts'
 
 export interface Column<T> {
@@ -36,6 +39,9 @@ export class Rows<T> extends Part {
     keyOf: { attribute: false },
     open: { attribute: false },
     mark: { attribute: false },
+    picked: { attribute: false },
+    onPick: { attribute: false },
+    onEnd: { attribute: false },
     label: { type: String },
     fill: { type: Boolean },
     first: { state: true },
@@ -49,6 +55,12 @@ export class Rows<T> extends Part {
   declare open: ((item: T) => void) | undefined
   /** A class for the row. */
   declare mark: ((item: T) => string) | undefined
+  /** Keys of the rows that are picked, where rows can be. */
+  declare picked: ReadonlySet<string | number> | undefined
+  /** Others are picked now. */
+  declare onPick: ((picked: Set<string | number>) => void) | undefined
+  /** The last rows are about to be seen: there may be more to load. */
+  declare onEnd: (() => void) | undefined
   declare label: string
   /** Takes the height that is left and scrolls by itself; else it is as high as its rows. */
   declare fill: boolean
@@ -57,6 +69,9 @@ export class Rows<T> extends Part {
   declare width: number
 
   private active = 0
+  private activeKey: string | number | null = null
+  private focused = false
+  private lastPick = -1
   private resized = new ResizeObserver(() => this.measure())
 
   constructor() {
@@ -100,27 +115,79 @@ export class Rows<T> extends Part {
     if (!this.fill) return
     this.first = Math.max(0, Math.floor(scroller.scrollTop / this.rowHeight) - SPARE)
     this.count = Math.ceil(scroller.clientHeight / this.rowHeight) + 2 * SPARE
+    if (this.first + this.count >= this.items.length) this.onEnd?.()
+  }
+
+  override willUpdate(changed: Map<PropertyKey, unknown>) {
+    if (!changed.has('items')) return
+    // The row that one is at may have moved; if it is gone, its neighbour takes its place.
+    const at = this.activeKey === null ? -1 : this.items.findIndex(item => this.keyOf(item) === this.activeKey)
+    if (at >= 0) this.active = at
+    else this.active = Math.max(0, Math.min(this.active, this.items.length - 1))
   }
 
   override updated() {
     this.measure()
+    if (this.focused && document.activeElement === document.body) this.rowAt(this.active)?.focus({ preventScroll: true })
+  }
+
+  private rowAt(i: number): HTMLElement | null {
+    return this.querySelector<HTMLElement>(`[data-row="${i}"]`)
+  }
+
+  private moved(e: FocusEvent) {
+    // Without another target the row was taken out of the document, or the window lost the focus.
+    this.focused = e.type === 'focusin' || !e.relatedTarget
+  }
+
+  private pick(i: number, upTo: boolean) {
+    const item = this.items[i]
+    if (!this.picked || item === undefined) return
+    const picked = new Set(this.picked)
+    const on = !picked.has(this.keyOf(item))
+    const from = upTo && this.lastPick >= 0 ? Math.min(this.lastPick, i) : i
+    const to = upTo && this.lastPick >= 0 ? Math.max(this.lastPick, i) : i
+    for (const each of this.items.slice(from, to + 1)) {
+      if (on) picked.add(this.keyOf(each))
+      else picked.delete(this.keyOf(each))
+    }
+    this.lastPick = i
+    this.onPick?.(picked)
+  }
+
+  private pickAll() {
+    const all = this.picked && this.picked.size < this.items.length
+    this.onPick?.(new Set(all ? this.items.map(this.keyOf) : []))
   }
 
   private key(e: KeyboardEvent) {
-    if ((e.target as HTMLElement).closest('input, select, textarea')) return
+    const target = e.target as HTMLElement
+    if (target.closest('select, textarea, input:not([type=checkbox])')) return
+    if (this.picked && e.key === ' ' && target.getAttribute('role') === 'row') {
+      e.preventDefault()
+      this.pick(this.active, e.shiftKey)
+      return
+    }
     const page = Math.max(1, Math.floor((this.scroller?.clientHeight ?? 0) / this.rowHeight) - 1)
     const last = this.items.length - 1
     const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -last, End: last }
     const step = steps[e.key]
-    if (e.key === 'Enter' && this.open && (e.target as HTMLElement).getAttribute('role') === 'row') {
+    if (e.key === 'Enter' && this.open && target.getAttribute('role') === 'row') {
       const item = this.items[this.active]
       if (item !== undefined) this.open(item)
       return
     }
     if (step === undefined) return
     e.preventDefault()
-    this.active = Math.max(0, Math.min(last, this.active + step))
-    this.reveal()
+    this.goTo(Math.max(0, Math.min(last, this.active + step)))
+    if (this.picked && e.shiftKey) this.pick(this.active, true)
+    void this.reveal()
+  }
+
+  private goTo(i: number) {
+    this.active = i
+    const item = this.items[i]
+    this.activeKey = item === undefined ? null : this.keyOf(item)
   }
 
   private async reveal() {
@@ -134,7 +201,7 @@ export class Rows<T> extends Part {
     }
     this.requestUpdate()
     await this.updateComplete
-    this.querySelector<HTMLElement>(`[data-row="${this.active}"]`)?.focus({ preventScroll: this.fill })
+    this.rowAt(this.active)?.focus({ preventScroll: this.fill })
   }
 
   private clicked(e: MouseEvent, item: T) {
@@ -146,18 +213,19 @@ export class Rows<T> extends Part {
   override render() {
     const columns = this.columns.filter(c => this.phone ? c.phone !== false : !c.from || this.width >= WIDE[c.from])
     const shown = this.phone ? columns.filter(c => !c.second) : columns
-    const tracks = shown.map(c => c.width).join(' ')
+    const tracks = (this.picked ? '1rem ' : '') + shown.map(c => c.width).join(' ')
     const height = this.rowHeight
     const from = this.fill ? Math.min(this.first, Math.max(0, this.items.length - 1)) : 0
-    const items = this.fill ? this.items.slice(from, from + this.count) : this.items
-    if (this.active >= this.items.length) this.active = Math.max(0, this.items.length - 1)
+    const shownRows = this.shownRows(from)
     return html`<div class="rows ${this.fill ? 'rows-fill' : ''}" role="grid" aria-label=${this.label} aria-rowcount=${this.items.length + 1}
-      @scroll=${this.measure} @keydown=${this.key}>
+      aria-multiselectable=${this.picked ? 'true' : nothing}
+      @scroll=${this.measure} @keydown=${this.key} @focusin=${this.moved} @focusout=${this.moved}>
       ${this.phone ? nothing : html`<div class="rows-head" role="row" aria-rowindex="1" ${styles({ 'grid-template-columns': tracks })}>
+        ${this.picked ? html`<span role="columnheader" class="row-pick">${this.allBox()}</span>` : nothing}
         ${shown.map(c => this.head(c))}
       </div>`}
       <div class="rows-body" role="rowgroup" ${styles({ height: `${this.items.length * height}px` })}>
-        ${repeat(items, this.keyOf, (item, i) => this.row(item, from + i, shown, columns, tracks))}
+        ${repeat(shownRows, i => this.keyOf(this.items[i]!), i => this.row(this.items[i]!, i, shown, columns, tracks))}
       </div>
     </div>`
   }
@@ -169,13 +237,37 @@ export class Rows<T> extends Part {
     </span>`
   }
 
+  /** Places of the rows in the document: those near what is seen, and the one with the focus. */
+  private shownRows(from: number): number[] {
+    const upTo = this.fill ? Math.min(this.items.length, from + this.count) : this.items.length
+    const list = Array.from({ length: Math.max(0, upTo - from) }, (_, i) => from + i)
+    if (this.focused && this.active < this.items.length) {
+      if (this.active < from) list.unshift(this.active)
+      else if (this.active >= upTo) list.push(this.active)
+    }
+    return list
+  }
+
+  private allBox() {
+    const some = (this.picked?.size ?? 0) > 0
+    const all = some && this.items.every(item => this.picked!.has(this.keyOf(item)))
+    return html`<input type="checkbox" aria-label=${t('list.pickAll')} .checked=${all} .indeterminate=${some && !all} ?disabled=${!this.items.length} @change=${this.pickAll}>`
+  }
+
   private row(item: T, i: number, shown: Column<T>[], all: Column<T>[], tracks: string) {
     const place = { transform: `translateY(${i * this.rowHeight}px)`, 'grid-template-columns': this.phone ? '' : tracks }
-    return html`<div role="row" class="row ${this.open ? 'row-open' : ''} ${this.phone ? 'row-card' : ''} ${this.mark?.(item) ?? ''}" aria-rowindex=${i + 2} data-row=${i}
-      tabindex=${i === this.active ? 0 : -1} ${styles(place)}
-      @focus=${() => (this.active = i)} @click=${(e: MouseEvent) => this.clicked(e, item)}>
-      ${shown.map(c => html`<span role="gridcell" class=${c.right ? 'right' : ''}>${c.cell(item)}</span>`)}
-      ${this.phone ? html`<span role="gridcell" class="row-second">${all.filter(c => c.second).map(c => html`<span>${c.cell(item)}</span>`)}</span>` : nothing}
+    const picked = this.picked?.has(this.keyOf(item)) ?? false
+    return html`<div role="row" class="row ${picked ? 'row-picked' : ''} ${this.open ? 'row-open' : ''} ${this.phone ? 'row-card' : ''} ${this.mark?.(item) ?? ''}" aria-rowindex=${i + 2} data-row=${i}
+      tabindex=${i === this.active ? 0 : -1} aria-selected=${this.picked ? (picked ? 'true' : 'false') : nothing} ${styles(place)}
+      @focus=${() => this.goTo(i)} @click=${(e: MouseEvent) => this.clicked(e, item)}>
+      ${this.picked
+        ? html`<span role="gridcell" class="row-pick"><input type="checkbox" tabindex="-1" aria-label=${t('list.pick', { what: String(this.keyOf(item)) })} .checked=${picked}
+            @click=${(e: MouseEvent) => this.pick(i, e.shiftKey)}></span>`
+        : nothing}
+      ${this.phone
+        ? html`<span role="gridcell" class="row-first">${shown.map(c => html`<span class=${c.right ? 'right' : ''}>${c.cell(item)}</span>`)}</span>
+            <span role="gridcell" class="row-second">${all.filter(c => c.second).map(c => html`<span class=${c.right ? 'right' : ''}>${c.cell(item)}</span>`)}</span>`
+        : shown.map(c => html`<span role="gridcell" class=${c.right ? 'right' : ''}>${c.cell(item)}</span>`)}
     </div>`
   }
 }

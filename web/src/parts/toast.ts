@@ -48,6 +48,7 @@ export function tell(text: string) {
   place()?.add(text, false)
 }
 
+/** A failure, or a sentence about one. */
 export function tellProblem(error: unknown) {
   place()?.add(error instanceof Problem ? said(error) : String(error), true)
 }

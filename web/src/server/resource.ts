@@ -1,7 +1,7 @@
 // An answer of the API that is kept up to date while somebody looks at it: asked again (with its ETag)
 // when an event says that it may have changed, at most once in `calm` ms, and every `every` ms.
 import type { ReactiveController, ReactiveControllerHost } from 'lit'
-import { ask, Problem } from './client.ts'
+import { ask, Problem, type Answer } from './client.ts'
 import { live } from './live.ts'
 import { session } from './session.ts'
 import type { Event } from './types.ts'
@@ -60,6 +60,16 @@ export class Resource<T> {
     this.soon(0)
   }
 
+  /** One answer; lists that come in pages load more than one. */
+  protected load(path: string, etag: string | null, signal: AbortSignal): Promise<Answer<T>> {
+    return ask<T>(path, { etag, signal })
+  }
+
+  /** Draws anew whoever looks at it. */
+  protected changed() {
+    for (const changed of this.watchers) changed()
+  }
+
   private begin() {
     this.offLive = live.on(event => {
       if (event === 'reset' || this.options.on?.(event)) this.soon(this.wait())
@@ -108,7 +118,7 @@ export class Resource<T> {
     this.askedAt = performance.now()
     this.loading = true
     try {
-      const answer = await ask<T>(this.path, { etag: this.etag, signal: request.signal })
+      const answer = await this.load(this.path, this.etag, request.signal)
       if (request.signal.aborted) return
       if (answer.value !== undefined) this.value = answer.value
       this.etag = answer.etag
@@ -122,7 +132,7 @@ export class Resource<T> {
         this.loading = false
       }
     }
-    for (const changed of this.watchers) changed()
+    this.changed()
     if (this.again) this.soon(this.wait())
     this.again = false
     const every = this.problem ? Math.max(2_000, this.problem.retryAfter * 1_000) : (this.options.every ?? 0)

@@ -66,6 +66,11 @@ export const words = {
   'do.download': ['Download', '내려받기'],
   'do.showAll': ['Show all', '모두 보기'],
 
+  'list.pickAll': ['Pick all', '모두 선택'],
+  'list.pick': ['Pick {what}', '{what} 선택'],
+  'list.picked': ['{n} picked', '{n}개 선택됨'],
+  'list.pickNone': ['Pick none', '선택 해제'],
+
   'unit.ago': ['{time} ago', '{time} 전'],
   'unit.in': ['in {time}', '{time} 후'],
   'unit.now': ['now', '지금'],
