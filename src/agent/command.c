@@ -39,8 +39,8 @@ static const struct json_field gate_fields[] = {
 };
 
 static const struct { const char *word; enum command_type type; } words[] = {
-    {"welcome", COMMAND_WELCOME}, {"start",  COMMAND_START}, {"cancel", COMMAND_CANCEL},
-    {"forget",  COMMAND_FORGET},  {"end",    COMMAND_END},
+    {"welcome", COMMAND_WELCOME}, {"gate",   COMMAND_GATE},   {"start", COMMAND_START},
+    {"cancel",  COMMAND_CANCEL},  {"forget", COMMAND_FORGET}, {"end",   COMMAND_END},
 };
 /* clang-format on */
 
@@ -72,13 +72,15 @@ static int check(struct command *c, struct err *e)
 {
     if (c->type == COMMAND_OTHER)
         return 0;
-    if (c->type == COMMAND_WELCOME) {
+    if (c->type == COMMAND_WELCOME || c->type == COMMAND_GATE) {
         const json_t *gate = json_object_get(c->tree, "gate");
         c->gate = GATE_USUAL;
         if (gate &&
             json_read_fields(gate, gate_fields, COUNT_OF(gate_fields), false, &c->gate, e) < 0)
             return err_wrap(e, "gate");
-        return c->epoch > 0 ? 0 : err_set(e, ERR_INVALID, "field 'epoch' is missing");
+        return c->epoch > 0 || c->type == COMMAND_GATE
+                   ? 0
+                   : err_set(e, ERR_INVALID, "field 'epoch' is missing");
     }
     if (!is_attempt_id(c->attempt))
         return err_set(e, ERR_INVALID, "field 'attempt' must be 32 hex digits");

@@ -12,6 +12,7 @@
 enum command_type {
     COMMAND_OTHER, /* a word of a newer control plane: passed over */
     COMMAND_WELCOME,
+    COMMAND_GATE,
     COMMAND_START,
     COMMAND_CANCEL,
     COMMAND_FORGET,
@@ -32,7 +33,7 @@ struct command {
     /* welcome */
     int64_t server_time_ms, node_id, sample_ms;
     const char *site;
-    struct gate_limits gate; /* the usual ones where it says nothing */
+    struct gate_limits gate; /* also gate; the usual ones where it says nothing */
 
     /* all others */
     const char *attempt; /* 32 lower-case hex digits */

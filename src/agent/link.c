@@ -297,6 +297,9 @@ static int obey(struct link *l, struct command *c, struct err *e)
     switch (c->type) {
     case COMMAND_WELCOME:
         return obey_welcome(l, c, e);
+    case COMMAND_GATE: /* the next look at devices and host judges by it */
+        agent->gate = c->gate;
+        break;
     case COMMAND_START:
         start_attempt(agent, c);
         break;

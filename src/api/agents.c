@@ -103,7 +103,6 @@ static char *welcome(struct call *c)
 {
     const struct engine_view *view = engine_view_get(c->api->engine);
     const struct fleet_view *v = &view->fleet;
-    const struct policy *p = &v->policy;
     struct text t = {0};
     struct json_out o = {.text = &t};
     jo_object(&o, NULL);
@@ -114,13 +113,7 @@ static char *welcome(struct call *c)
     jo_text(&o, "node", c->caller.name);
     jo_text(&o, "site", v->site);
     jo_int(&o, "sample_ms", c->api->config.sample_ms);
-    jo_object(&o, "gate");
-    jo_bool(&o, "off", p->gate_off);
-    jo_int(&o, "free_mib", p->gate_free_mib);
-    jo_int(&o, "gpu_pct", p->gate_gpu_pct);
-    jo_int(&o, "cpu_pct", p->gate_cpu_pct);
-    jo_int(&o, "memory_pct", p->gate_memory_pct);
-    jo_end(&o);
+    policy_write_gate(&v->policy, &o);
     jo_end(&o);
     text_add_char(&t, '\n');
     engine_view_release(c->api->engine, view);

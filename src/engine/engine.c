@@ -321,33 +321,6 @@ static void create(struct engine *g, char **ret_token)
     command_token_create(g, &token, &e);
 }
 
-static bool policy_differs(const struct policy *a, const struct policy *b)
-{
-    struct policy x = *a, y = *b;
-    x.version = y.version = 0;
-    return memcmp(&x, &y, sizeof x) != 0;
-}
-
-static void set_policy(struct engine *g)
-{
-    const struct policy *now = &g->core.fleet->view.policy, *want = &g->config.policy;
-    if (!policy_differs(now, want))
-        return;
-    struct event ev = {.kind = EVENT_ID_POLICY_SET};
-    ev.POLICY_SET.version = now->version + 1;
-    ev.POLICY_SET.gate_off = want->gate_off;
-    ev.POLICY_SET.gate_free_mib = want->gate_free_mib;
-    ev.POLICY_SET.gate_gpu_pct = want->gate_gpu_pct;
-    ev.POLICY_SET.gate_cpu_pct = want->gate_cpu_pct;
-    ev.POLICY_SET.gate_memory_pct = want->gate_memory_pct;
-    ev.POLICY_SET.gpu_hour_micros = want->gpu_hour_micros;
-    ev.POLICY_SET.kwh_micros = want->kwh_micros;
-    ev.POLICY_SET.pue_milli = want->pue_milli;
-    ev.POLICY_SET.lost_after_ms = want->lost_after_ms;
-    event_set_text(ev.POLICY_SET.currency, want->currency);
-    engine_event(g, &ev);
-}
-
 static void begin_epoch(struct engine *g, char **ret_token)
 {
     if (!g->core.fleet->view.incarnation[0])
@@ -355,7 +328,7 @@ static void begin_epoch(struct engine *g, char **ret_token)
     struct event ev = {.kind = EVENT_ID_EPOCH_BEGAN};
     ev.EPOCH_BEGAN.epoch = g->epoch;
     engine_event(g, &ev);
-    set_policy(g);
+    policy_follow(g);
     engine_snapshot_event(g);
     snapshots_tidy(g);
     snapshots_begin(g);

@@ -46,6 +46,15 @@ int engine_start(uv_loop_t *loop, const struct engine_config *config,
                  const struct engine_hooks *hooks, struct engine **ret, char **ret_admin_token,
                  struct err *e);
 
+/* Takes over the policy, SILENCE_MS and RETRY_PAUSE_MS of CONFIG, at once: a change of the policy
+ * is a ledger row, and agents hear of the gate. False: the policy is as it was. On the owner
+ * thread. */
+bool engine_reload(struct engine *g, const struct engine_config *config);
+
+/* The member "gate" of what agents are told, into the object that is open. Any thread. */
+struct json_out;
+void policy_write_gate(const struct policy *p, struct json_out *o);
+
 /* Commits what is under way, answers the rest with "shutting down", frees everything. Doors must
  * have stopped sending and released their views before. On the owner thread. */
 void engine_stop(struct engine *g);

@@ -132,6 +132,9 @@ void engine_flush(struct engine *g);
 void engine_on_durable(struct engine *g, int64_t seq);
 void engine_views_done(struct engine *g);
 
+/* policy.c: makes what configuration wants the policy; false: it is already. */
+bool policy_follow(struct engine *g);
+
 /* snapshots.c: the fleet as of the last event, which is its digest, is kept unless one of today is;
  * it goes on when a batch is durable. */
 void snapshots_begin(struct engine *g);

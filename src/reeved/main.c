@@ -18,6 +18,8 @@
 
 struct program {
     struct reeved_options options;
+    int argc; /* behind the program's name */
+    char **argv;
     uv_loop_t loop;
     uv_async_t door_stopped;
     uv_signal_t on_term, on_int, on_hup;
@@ -76,12 +78,58 @@ static void on_broken(void *arg, const struct err *why)
         begin_stop(p, err_exit(why->code));
 }
 
+/* Its texts are O's. */
+static struct engine_config engine_config(const struct reeved_options *o)
+{
+    struct engine_config config = {
+        .store = o->store,
+        .silence_ms = o->silence_ms,
+        .retry_pause_ms = o->retry_pause_ms,
+        .workers = (unsigned)o->workers,
+        .policy = {.gate_off = !o->gate,
+                   .gate_free_mib = o->gate_free_bytes >> 20,
+                   .gate_gpu_pct = o->gate_gpu_pct,
+                   .gate_cpu_pct = o->gate_cpu_pct,
+                   .gate_memory_pct = o->gate_memory_pct,
+                   .gpu_hour_micros = o->gpu_hour_micros,
+                   .kwh_micros = o->kwh_micros,
+                   .pue_milli = o->pue_micros / 1000,
+                   .lost_after_ms = o->lost_after_ms},
+    };
+    snprintf(config.policy.currency, sizeof config.policy.currency, "%s", o->currency);
+    return config;
+}
+
+static void on_needs_restart(void *arg, const char *name)
+{
+    (void)arg;
+    log_warn("an option has changed that only a restart takes over", F_TEXT("option", name));
+}
+
+/* The options once more, as at the start: what is wrong changes nothing. */
+static void reload_options(struct program *p)
+{
+    struct err e = {0};
+    struct reeved_options now;
+    if (reeved_options_read(p->argc, p->argv, &now, &e) < 0) {
+        log_error("could not read the options again, keeping them as they are", F_ERR(&e));
+        option_done(&reeved_option_table, &now);
+        return;
+    }
+    struct engine_config config = engine_config(&now);
+    reeved_options_compare(&p->options, &now, on_needs_restart, NULL);
+    bool changed = engine_reload(p->engine, &config);
+    log_info(changed ? "certificate, page and options loaded again; the policy has changed"
+                     : "certificate, page and options loaded again");
+    option_done(&reeved_option_table, &now);
+}
+
 static void on_hup(uv_signal_t *signal, int number)
 {
     struct program *p = signal->data;
     (void)number;
     api_reload(p->api);
-    log_info("certificate and page loaded again; other options need a restart");
+    reload_options(p);
 }
 
 /* ---- files for others ---- */
@@ -218,23 +266,7 @@ static int start_door(struct program *p, struct err *e)
 
 static int start_engine(struct program *p, struct err *e)
 {
-    const struct reeved_options *o = &p->options;
-    struct engine_config config = {
-        .store = o->store,
-        .silence_ms = o->silence_ms,
-        .retry_pause_ms = o->retry_pause_ms,
-        .workers = (unsigned)o->workers,
-        .policy = {.gate_off = !o->gate,
-                   .gate_free_mib = o->gate_free_bytes >> 20,
-                   .gate_gpu_pct = o->gate_gpu_pct,
-                   .gate_cpu_pct = o->gate_cpu_pct,
-                   .gate_memory_pct = o->gate_memory_pct,
-                   .gpu_hour_micros = o->gpu_hour_micros,
-                   .kwh_micros = o->kwh_micros,
-                   .pue_milli = o->pue_micros / 1000,
-                   .lost_after_ms = o->lost_after_ms},
-    };
-    snprintf(config.policy.currency, sizeof config.policy.currency, "%s", o->currency);
+    struct engine_config config = engine_config(&p->options);
     struct engine_hooks hooks = {.on_broken = on_broken, .arg = p};
     auto_free char *token = NULL;
     if (engine_start(&p->loop, &config, &hooks, &p->engine, &token, e) < 0)
@@ -328,7 +360,9 @@ int main(int argc, char **argv)
     uv_loop_init(&p.loop);
     uv_async_init(&p.loop, &p.door_stopped, on_all_stopped);
     p.door_stopped.data = &p;
-    int rc = reeved_options_read(argc - 1, argv + 1, &p.options, &e);
+    p.argc = argc - 1;
+    p.argv = argv + 1;
+    int rc = reeved_options_read(p.argc, p.argv, &p.options, &e);
     if (rc == 0)
         rc = start(&p, &e);
     if (rc == 0)

@@ -9,7 +9,8 @@
 /* clang-format off */
 static const struct option_spec specs[] = {
     {"config", 'c', OPTION_TEXT, AT(config), "FILE", NULL, 0, 0,
-     "YAML file with these options as keys", .flag_only = true},
+     "YAML file with these options as keys; prices, gate, silence, lost-after and retry-pause are "
+     "taken over at SIGHUP", .flag_only = true},
     {"data", 'd', OPTION_TEXT, AT(data), "DIR", NULL, 0, 0,
      "folder of database, logs, socket and admin.token (default /var/lib/reeve as root, else "
      "$XDG_STATE_HOME/reeve)"},
@@ -128,4 +129,51 @@ int reeved_options_read(int argc, char **argv, struct reeved_options *ret, struc
     if (!ret->store)
         ret->store = mem_printf("sqlite:%s/reeve.db", ret->data);
     return 0;
+}
+
+/* What SIGHUP takes over: the policy, and what the engine reads again each time. */
+static bool is_live(const char *name)
+{
+    static const char *const live[] = {
+        "price-gpu-hour", "price-kwh", "pue",         "currency", "gate",       "gate-free-memory",
+        "gate-gpu",       "gate-cpu",  "gate-memory", "silence",  "lost-after", "retry-pause",
+    };
+    for (size_t i = 0; i < COUNT_OF(live); i++)
+        if (strcmp(live[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_value(const struct option_spec *s, const void *a, const void *b)
+{
+    const void *x = (const char *)a + s->offset, *y = (const char *)b + s->offset;
+    const struct option_list *p = x, *q = y;
+    switch (s->type) {
+    case OPTION_FLAG:
+        return *(const bool *)x == *(const bool *)y;
+    case OPTION_TEXT:
+        return same_text(*(char *const *)x, *(char *const *)y);
+    case OPTION_LIST:
+        if (p->count != q->count)
+            return false;
+        for (size_t i = 0; i < p->count; i++)
+            if (!same_text(p->items[i], q->items[i]))
+                return false;
+        return true;
+    default:
+        return *(const int64_t *)x == *(const int64_t *)y;
+    }
+}
+
+void reeved_options_compare(const struct reeved_options *before, const struct reeved_options *now,
+                            void (*on_changed)(void *arg, const char *name), void *arg)
+{
+    for (size_t i = 0; i < COUNT_OF(specs); i++)
+        if (!is_live(specs[i].name) && !same_value(&specs[i], before, now))
+            on_changed(arg, specs[i].name);
 }

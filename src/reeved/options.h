@@ -29,4 +29,8 @@ extern const struct option_table reeved_option_table;
 /* Reads flags, environment and the file that --config names, and fills in the data folder. */
 int reeved_options_read(int argc, char **argv, struct reeved_options *ret, struct err *e);
 
+/* Calls ON_CHANGED for each option that differs and is only taken over by a restart. */
+void reeved_options_compare(const struct reeved_options *before, const struct reeved_options *now,
+                            void (*on_changed)(void *arg, const char *name), void *arg);
+
 #endif

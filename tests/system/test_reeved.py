@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 import requests
+from fake_agent import FakeAgent
 from plant import Plant, until
 
 
@@ -61,6 +62,49 @@ def test_tls_is_verified_by_clients_and_loaded_again_at_sighup(build, tmp_path):
         p.reeved.send_signal(signal.SIGHUP)
         until(lambda: "second" in served_name(p))
         assert p.ask_socket("GET", "/healthz")[0] == 200
+    finally:
+        p.stop()
+
+
+def test_a_changed_policy_is_taken_over_without_a_restart(build, tmp_path):
+    config = tmp_path / "reeved.yaml"
+    config.write_text("price-gpu-hour: '1.00'\ngate-gpu: 80\n")
+    p = Plant(build, reeved=["--config", str(config)], gate=True)
+
+    def policies():
+        return [r["body"] for r in p.ask("GET", "/api/v1/ledger?kind=policy.set").json()["items"]]
+
+    def reload(text, words):
+        config.write_text(text)
+        before = p.log_tail("reeved.log", 100000).count(words)
+        p.reeved.send_signal(signal.SIGHUP)
+        until(lambda: p.log_tail("reeved.log", 100000).count(words) > before)
+
+    try:
+        p.start_reeved()
+        agent = FakeAgent(p, "a").start()
+        assert agent.welcome["gate"]["gpu_pct"] == 80
+
+        reload("price-gpu-hour: '2.00'\ngate-gpu: 60\nworkers: 3\n", "the policy has changed")
+        assert [b["gpu_hour_micros"] for b in policies()] == [1000000, 2000000]
+        assert policies()[-1]["version"] == 2 and '"option":"workers"' in p.log_tail("reeved.log")
+        line = agent.next_line()
+        assert line["type"] == "gate" and line["gate"]["gpu_pct"] == 60
+
+        # An hour of a GPU at the new price, without energy.
+        job = p.submit(["x"])["id"]
+        line = agent.next_line()
+        agent.say(line, "started", ago_ms=3600000)
+        agent.say(line, "ended", outcome="completed", exit_code=0, run_ms=3600000)
+        assert p.job(job)["cost_micros"] == 2000000
+
+        for wrong in ["price-gpu-hour: much\n", "gate-gpu: 200\n", "no-such: 1\n", "a: [\n"]:
+            reload(wrong, "could not read the options again")
+            assert len(policies()) == 2
+        reload("price-gpu-hour: '2.00'\ngate-gpu: 60\n", "loaded again")
+        assert len(policies()) == 2
+        assert p.ask("POST", "/api/v1/ledger:replay?from_start=true").json()["identical"]
+        agent.close()
     finally:
         p.stop()
 

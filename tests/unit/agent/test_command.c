@@ -26,6 +26,15 @@ TEST("a start command is read with all it names")
     CHECK(c.spec);
 }
 
+TEST("the gate may be set without a welcome")
+{
+    auto_command struct command c = {0};
+    CHECK_OK(parse("{\"type\":\"gate\",\"gate\":{\"off\":true,\"gpu_pct\":70}}", &c));
+    CHECK_INT(c.type, COMMAND_GATE);
+    CHECK_INT(c.gate.gpu_pct, 70);
+    CHECK(c.gate.off);
+}
+
 TEST("a welcome sets the gate, and what it does not say is as usual")
 {
     auto_command struct command c = {0};
