@@ -69,7 +69,8 @@ const struct route routes[] = {
     {HTTP_POST, V1 "/enrolments",      MAY(ADMIN), JSON,          "", SERVE(enrolment_create)},
 
     {HTTP_GET,  V1 "/events",        MAY(SEE_QUEUE), 0,    "", SERVE(events)},
-    {HTTP_GET,  V1 "/ledger",        MAY(LEDGER),    LIST, "after subject kind", READ(ledger)},
+    {HTTP_GET,  V1 "/ledger",        MAY(LEDGER),    LIST, "after before subject about kind actor",
+     READ(ledger)},
     {HTTP_POST, V1 "/ledger:verify", MAY(LEDGER),    0,    "", SERVE(ledger_verify)},
     {HTTP_POST, V1 "/ledger:replay", MAY(LEDGER),    0,    "from_start", SERVE(ledger_replay)},
     {HTTP_GET,  V1 "/status",        MAY(TOKEN),     TIMED, "", SERVE(status)},

@@ -22,7 +22,8 @@ static const struct view ledger_view = {
 
 struct ledger_options {
     int64_t limit, after;
-    char *job, *kind;
+    char *job, *kind, *actor;
+    bool newest;
 };
 
 static const struct option_spec ledger_specs[] = {
@@ -31,9 +32,13 @@ static const struct option_spec ledger_specs[] = {
     {"job", 'j', OPTION_TEXT, offsetof(struct ledger_options, job), "ID", NULL, 0, 0,
      "only rows about this job", .flag_only = true},
     {"kind", 'k', OPTION_TEXT, offsetof(struct ledger_options, kind), "KIND", NULL, 0, 0,
-     "only rows of this kind", .flag_only = true},
+     "only rows of this kind, or of one of these: job.held,job.released", .flag_only = true},
+    {"actor", 'A', OPTION_TEXT, offsetof(struct ledger_options, actor), "USER", NULL, 0, 0,
+     "only what this user did, or what was done for it", .flag_only = true},
+    {"newest", 0, OPTION_FLAG, offsetof(struct ledger_options, newest), NULL, NULL, 0, 0,
+     "the newest first", .flag_only = true},
     {"limit", 'n', OPTION_INT, offsetof(struct ledger_options, limit), "N", "100", 1, 1000000,
-     "at most so many, the oldest first", .flag_only = true},
+     "at most so many", .flag_only = true},
 };
 
 static int run_ledger_list(struct cli *c, void *own, int argc, char **argv, struct err *e)
@@ -45,19 +50,25 @@ static int run_ledger_list(struct cli *c, void *own, int argc, char **argv, stru
         return err_set(e, ERR_INVALID, "'%.64s' is too much", argv[0]);
     if (o->job && text_to_int(o->job, 1, INT64_MAX, "option 'job':", &job, e) < 0)
         return -1;
-    text_addf(&path, "/api/v1/ledger?after=%" PRId64, o->after);
+    if (o->newest && o->after)
+        return err_set(e, ERR_INVALID, "options 'newest' and 'after' do not go together");
+    text_addf(&path, "/api/v1/ledger?%s=%" PRId64, o->newest ? "before" : "after", o->after);
     if (job)
         text_addf(&path, "&subject=%" PRId64, job);
     if (o->kind) {
         text_add(&path, "&kind=");
         url_add(&path, o->kind);
     }
+    if (o->actor) {
+        text_add(&path, "&actor=");
+        url_add(&path, o->actor);
+    }
     return view_show(c, &ledger_view, path.data, o->limit, e);
 }
 
 const struct command cmd_ledger_list = {
     .name = "ledger list",
-    .summary = "list what happened, oldest first",
+    .summary = "list what happened",
     .operands = "",
     .specs = ledger_specs,
     .count = COUNT_OF(ledger_specs),

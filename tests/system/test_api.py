@@ -578,6 +578,44 @@ def test_the_ledger_tells_everything_and_verifies(plant):
     assert found["identical"] and found["first_different"] is None, found
 
 
+def test_the_ledger_from_its_newest_row_on_and_in_part(plant, tokens):
+    def ask(query):
+        return plant.ask("GET", f"/api/v1/ledger?{query}").json()
+
+    job = plant.submit(["l"])["id"]
+    plant.ask("POST", f"/api/v1/jobs/{job}/cancel")
+    newest = ask("before=0&limit=3")
+    seqs = [r["seq"] for r in newest["items"]]
+    assert seqs == list(range(seqs[0], seqs[0] - 3, -1)) and newest["next_cursor"] == str(seqs[-1])
+    assert ask(f"before={seqs[0]}&limit=1")["items"][0]["seq"] == seqs[0] - 1
+    assert ask(f"before=0&limit=3&cursor={newest['next_cursor']}")["items"][0]["seq"] == seqs[-1] - 1
+    everything, cursor = [], "0"
+    while cursor is not None:
+        page = ask(f"before=0&limit=7&cursor={cursor}")
+        everything += page["items"]
+        cursor = page["next_cursor"]
+    assert [r["seq"] for r in everything] == list(range(everything[0]["seq"], 0, -1))
+
+    rows = ask(f"before=0&subject={job}")["items"]
+    assert [r["kind"] for r in rows] == ["job.cancel", "job.submitted"] and rows[0]["subject_name"] is None
+    two = ask("before=0&kind=job.cancel,job.submitted&limit=2")["items"]
+    assert [r["kind"] for r in two] == ["job.cancel", "job.submitted"]
+    users = ask("about=user")["items"]
+    assert users[0]["kind"] == "principal.added" and users[0]["subject_name"] == "admin"
+    first = ask("about=token&limit=1")["items"][0]
+    assert first["kind"] == "token.created" and first["subject_name"] == "admin"
+    assert ask(f"about=token&subject={first['subject']}")["items"][0] == first
+    mine = plant.ask("POST", "/api/v1/jobs", {"command": ["l"]}, token=tokens["user1"]).json()["id"]
+    done = ask("before=0&actor=user1&limit=5")["items"]
+    assert done[0]["subject"] == mine and {r["actor"] for r in done} == {"user1"}
+    plant.ask("POST", f"/api/v1/jobs/{mine}/cancel")
+
+    problem(plant.ask("GET", "/api/v1/ledger?before=5&after=1"), 400, field="before")
+    problem(plant.ask("GET", "/api/v1/ledger?kind=job.submitted,nonsense"), 400, field="kind")
+    problem(plant.ask("GET", "/api/v1/ledger?about=nonsense"), 400, field="about")
+    problem(plant.ask("GET", "/api/v1/ledger?actor=nobody-here"), 400, field="actor")
+
+
 def test_status_and_metrics(plant, tokens):
     status = plant.ask("GET", "/api/v1/status").json()
     assert status["version"] and status["site"] and status["uptime_ms"] >= 0
