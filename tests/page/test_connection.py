@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 NETWORK = ("ERR_CONNECTION_REFUSED", "ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE",
-           "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_NETWORK_CHANGED", "503", "404")  # fmt: skip
+           "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_NETWORK_CHANGED", "503")  # fmt: skip
 
 
 def test_a_restart_of_the_server_is_lived_through(stage):

@@ -26,18 +26,17 @@ LOOKS = {
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_page_can_be_read_by_everybody(stage, trainings, axe, shot, look):
     page = stage.open(**LOOKS[look])
-    found = {}
+    found = []
     for name, address in ADDRESSES.items():
-        stage.go(page, address.format(**{k: v for k, v in trainings.items()}))
+        stage.go(page, address.format(**trainings))
         page.wait_for_timeout(1_200)
         shot(page, f"{name}-{look}")
         wide = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
         problems = axe(page) + ([f"{wide} pixels wider than the window"] if wide > 0 else [])
         if page.locator("h1").count() != 1:
             problems.append("not exactly one main heading")
-        if problems:
-            found[name] = problems
-    assert not found
+        found += [f"{name}: {problem}" for problem in problems]
+    assert not found, "\n".join(found)
 
 
 def test_the_sign_in_can_be_read_by_everybody(stage, axe, shot):

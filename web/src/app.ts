@@ -82,7 +82,7 @@ class App extends Part {
     return html`
       <a class="skip" href="#main" @click=${this.skip}>${t('nav.skip')}</a>
       <header class="bar">
-        <a class="brand" href=${to('overview')} aria-label="Reeve, ${t('nav.overview')}"><span class="brand-mark" aria-hidden="true"></span>Reeve<span class="brand-site">${this.status.value?.site ?? ''}</span></a>
+        <a class="brand" href=${to('overview')}><span class="brand-mark" aria-hidden="true"></span>Reeve<span class="brand-site">${this.status.value?.site ?? ''}</span></a>
         <span class="bar-space"></span>
         ${this.liveState()}
         <reeve-account></reeve-account>
@@ -126,7 +126,7 @@ class App extends Part {
     const title = entries.find(e => e.page === this.place.page)
     document.title = (title ? t(title.text) + ' · ' : '') + 'Reeve'
     if (make) return make(this.place)
-    return html`<div class="empty"><p>${t('problem.noPage')}</p><p class="empty-next"><a href=${to('overview')}>${t('problem.toOverview')}</a></p></div>`
+    return html`<div class="empty"><h1>${t('problem.noPage')}</h1><p class="empty-next"><a href=${to('overview')}>${t('problem.toOverview')}</a></p></div>`
   }
 }
 
