@@ -11,7 +11,7 @@ import { deviceState, jobState, nodeState, userName } from '../parts/state.ts'
 import { to } from '../router.ts'
 import { Resource, Watch } from '../server/resource.ts'
 import { session } from '../server/session.ts'
-import { deviceHour, devices, nodeHour, nodes, queueHead, running, status } from '../server/shared.ts'
+import { deviceHour, devices, lookBack, nodeHour, nodes, queueHead, running, status } from '../server/shared.ts'
 import type { Device, Job, Node, Page, SampleRow, Status } from '../server/types.ts'
 import { t, tCount } from '../texts/index.ts'
 
@@ -32,6 +32,9 @@ class Overview extends Part {
   private running = new Watch(this, running)
   private failed = new Watch(this, failed)
 
+  /** What the small charts show, in words. */
+  private span = ''
+
   constructor() {
     super()
     new Ticking(this, 1_000)
@@ -40,6 +43,7 @@ class Overview extends Part {
   override render() {
     const problem = this.status.problem
     if (!this.status.value) return problem ? failure(problem, () => status.refresh()) : loading(6)
+    this.span = t(lookBack(this.status.value.uptime_ms) ? 'overview.lastQuarter' : 'overview.lastHour')
     return html`<h1 class="unseen">${t('overview.title')}</h1>
       ${this.figures(this.status.value)} ${this.attention()}
       <div class="columns">
@@ -87,7 +91,7 @@ class Overview extends Part {
 
   private gpus() {
     const list = this.devices.value?.items
-    const head = html`<h2 id="overview-gpus">${t('overview.gpus')}</h2>`
+    const head = html`<h2 id="overview-gpus">${t('overview.gpus')}<span class="head-note">${this.span}</span></h2>`
     if (!list) return html`${head}${this.devices.problem ? failure(this.devices.problem) : loading(4)}`
     if (!list.length) return html`${head}${empty(t('overview.noGpus'), t('overview.noGpus.next'))}`
     if (list.length > ROWS_AT_MOST) return html`${head}<p class="quiet">${t('overview.devicesMap', { n: f.number(list.length) })}</p><reeve-device-map .devices=${list}></reeve-device-map>`
@@ -105,7 +109,7 @@ class Overview extends Part {
   private nodeHead(n: Node, row: SampleRow | undefined) {
     const last = (values: (number | null)[] | undefined) => values?.filter(v => v !== null).pop() ?? null
     const one = (name: string, values: (number | null)[] | undefined) =>
-      values ? html`<span class="node-figure"><span class="quiet">${name}</span> ${f.percent(last(values))}<reeve-spark .values=${values} .max=${100} .label="${name}, ${t('overview.lastHour')}"></reeve-spark></span>` : nothing
+      values ? html`<span class="node-figure"><span class="quiet">${name}</span> ${f.percent(last(values))}<reeve-spark .values=${values} .max=${100} .label="${name}, ${this.span}"></reeve-spark></span>` : nothing
     return html`<h3 class="node-head"><span class="node-name">${n.name}</span>${nodeState(n)}
       <span class="node-figures">${one(t('word.cpu'), row?.cpu_usage)}${one(t('word.memory'), row?.memory_usage)}</span></h3>`
   }
@@ -113,7 +117,7 @@ class Overview extends Part {
   private device(d: Device, row: SampleRow | undefined) {
     const cell = (name: string, value: string, values: (number | null)[] | undefined, max: number | undefined, kind: string) =>
       html`<div class="device-cell device-${kind}"><span class="device-figure"><span class="device-label">${name}</span> ${value}</span>
-        <reeve-spark .values=${values} .max=${max} .label="${name}, ${t('overview.lastHour')}"></reeve-spark></div>`
+        <reeve-spark .values=${values} .max=${max} .label="${name}, ${this.span}"></reeve-spark></div>`
     return html`<div class="device">
       <div class="device-who">
         <div class="device-name"><a href=${to('fleet', d.id)}>GPU ${d.index}</a> <span class="quiet">${f.model(d.model)}</span></div>

@@ -35,6 +35,7 @@ export const overview = {
 
   'overview.gpus': ['GPUs', 'GPU'],
   'overview.lastHour': ['last hour', '최근 1시간'],
+  'overview.lastQuarter': ['last 15 minutes', '최근 15분'],
   'overview.who': ['Job', '작업'],
   'overview.noGpus': ['No GPU has been reported yet.', '아직 보고된 GPU가 없습니다.'],
   'overview.noGpus.next': ['An agent on each GPU machine reports them; reeve up starts one here.', 'GPU 서버마다 에이전트가 보고합니다. reeve up은 이 컴퓨터에서 하나를 시작합니다.'],
