@@ -243,6 +243,8 @@ static int on_side_row(void *arg, enum table_id table, const void *record)
         struct digest hash = blob_digest(&r->hash);
         tokens_put(g->tokens, &hash,
                    &(struct token_holder){.kind = TOKEN_NODE, .id = r->node, .holder = r->node});
+    } else if (table == TABLE_ID_META) {
+        steps_load(g, record);
     } else if (table == TABLE_ID_SNAPSHOT) {
         snapshots_load(g, record);
     } else {
@@ -277,7 +279,8 @@ static int load_newest_ended(struct engine *g, struct loading *l, struct err *e)
 
 static int load(struct engine *g, struct err *e)
 {
-    static const enum table_id side[] = {TABLE_ID_TOKEN, TABLE_ID_ENROLMENT, TABLE_ID_NODE_KEY,
+    static const enum table_id side[] = {TABLE_ID_META,        TABLE_ID_TOKEN,
+                                         TABLE_ID_ENROLMENT,   TABLE_ID_NODE_KEY,
                                          TABLE_ID_IDEMPOTENCY, TABLE_ID_SNAPSHOT};
     struct loading l = {g, e};
     for (size_t i = 0; i < core_load_count; i++)
@@ -287,6 +290,7 @@ static int load(struct engine *g, struct err *e)
     for (size_t i = 0; i < COUNT_OF(side); i++)
         if (g->ops->load(g->store, side[i], on_side_row, &l, e) < 0)
             return err_wrap(e, "could not load table '%s'", table_descs[side[i]].name);
+    steps_loaded(g);
     if (load_newest_ended(g, &l, e) < 0 || ledger_read_tail(g->ops, g->store, &g->tail, e) < 0)
         return -1;
     g->core.fleet->view.last_seq = g->tail.seq;
@@ -331,6 +335,7 @@ static void begin_epoch(struct engine *g, char **ret_token)
     policy_follow(g);
     engine_snapshot_event(g);
     snapshots_tidy(g);
+    steps_tidy(g, g->clock.last_ms);
     snapshots_begin(g);
     g->snapshot_day = g->clock.last_ms / 86400000;
 }

@@ -125,6 +125,6 @@ size_t idempotency_expire(struct idempotency *m, int64_t now_ms, size_t most,
 void idempotency_postpone(struct idempotency *m, int64_t from_ms, int64_t by_ms)
 {
     for (struct node *n = m->first; n; n = n->later)
-        if (n->entry.expires_ms > from_ms)
+        if (n->entry.expires_ms > from_ms && n->entry.expires_ms - IDEMPOTENCY_MS <= from_ms)
             n->entry.expires_ms += by_ms;
 }

@@ -25,7 +25,7 @@ void idempotency_put(struct idempotency *m, const char *key, const struct idempo
 /* Removes what expired, at most MOST entries a call, and tells each key. Returns how many. */
 size_t idempotency_expire(struct idempotency *m, int64_t now_ms, size_t most,
                           void (*on_expired)(void *arg, const char *key), void *arg);
-/* Whatever would expire after FROM_MS does so this much later. */
+/* Whatever was there at FROM_MS and would expire after it does so this much later. */
 void idempotency_postpone(struct idempotency *m, int64_t from_ms, int64_t by_ms);
 size_t idempotency_count(const struct idempotency *m);
 

@@ -64,6 +64,12 @@ struct node_side {
     int64_t held_until_mono_ms; /* marked busy by us after a refusal that nothing explained */
 };
 
+/* A step of the wall clock forward that idempotency keys may still be older than. */
+struct clock_step {
+    int64_t from_ms, by_ms;
+};
+enum { CLOCK_STEPS_KEPT = 32 };
+
 /* A fleet in the store that replay may begin with. */
 struct kept_snapshot {
     int64_t seq, time_ms, parts;
@@ -88,7 +94,9 @@ struct engine {
 
     struct core core;
     struct engine_clock clock;
-    _Atomic int64_t offset_ms; /* any thread: what to add to the steady clock */
+    _Atomic int64_t offset_ms;                 /* any thread: what to add to the steady clock */
+    struct clock_step steps[CLOCK_STEPS_KEPT]; /* the oldest first */
+    size_t step_count;
     struct idempotency *idempotency;
     struct specs *specs;
     struct tokens *tokens;
@@ -132,6 +140,14 @@ void engine_flush(struct engine *g);
 void engine_on_durable(struct engine *g, int64_t seq);
 void engine_views_done(struct engine *g);
 
+/* steps.c: after a step of the clock forward no time has passed, so nothing that was to last for a
+ * while is over, also not after a restart. */
+void steps_take(struct engine *g, int64_t from_ms, int64_t by_ms);
+void steps_load(struct engine *g, const struct meta_row *r);
+/* All is loaded: keys as the steps left them; steps that matter no more are forgotten. */
+void steps_loaded(struct engine *g);
+void steps_tidy(struct engine *g, int64_t now_ms);
+
 /* policy.c: makes what configuration wants the policy; false: it is already. */
 bool policy_follow(struct engine *g);
 
@@ -163,6 +179,9 @@ int command_report(struct engine *g, struct command *c, struct err *e);
 int command_agent_link(struct engine *g, struct command *c, struct err *e);
 /* What is kept in memory of these records. */
 struct token_holder engine_token_holder(const struct token_row *r);
+/* The record of what is in memory, once more; not of a node's key, which never ends. */
+void engine_put_token(struct engine *g, const struct digest *hash,
+                      const struct token_holder *holder);
 struct token_holder engine_enrolment_holder(const struct enrolment_row *r);
 /* Reads the job's records on a worker and answers C later, by itself. */
 int command_retry(struct engine *g, struct command *c, struct err *e);

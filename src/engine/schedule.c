@@ -229,10 +229,8 @@ static void check_clock(struct engine *g, int64_t mono)
     ev.CLOCK_STEPPED.from_ms = from;
     ev.CLOCK_STEPPED.to_ms = to;
     engine_event(g, &ev);
-    if (to > from) { /* no time has passed, so nothing that was to last for a while is over */
-        tokens_postpone(g->tokens, from, to - from);
-        idempotency_postpone(g->idempotency, from, to - from);
-    }
+    if (to > from)
+        steps_take(g, from, to - from);
     log_warn("the wall clock stepped", F_INT("from_ms", from), F_INT("to_ms", to));
 }
 

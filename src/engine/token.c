@@ -24,6 +24,28 @@ struct token_holder engine_token_holder(const struct token_row *r)
     return holder;
 }
 
+void engine_put_token(struct engine *g, const struct digest *hash,
+                      const struct token_holder *holder)
+{
+    struct token_row row = {.id = holder->id,
+                            .principal = holder->holder,
+                            .name = holder->name,
+                            .hash = {hash->bytes, DIGEST_SIZE},
+                            .created_ms = holder->created_ms,
+                            .expires_ms = holder->expires_ms,
+                            .kind = holder->kind,
+                            .until_ms = holder->until_ms};
+    struct enrolment_row enrolment = {.id = holder->id,
+                                      .node = holder->name,
+                                      .hash = {hash->bytes, DIGEST_SIZE},
+                                      .created_ms = holder->created_ms,
+                                      .expires_ms = holder->expires_ms};
+    if (holder->kind == TOKEN_ENROL)
+        batch_put(engine_batch(g), TABLE_ID_ENROLMENT, &enrolment);
+    else if (holder->kind != TOKEN_NODE)
+        batch_put(engine_batch(g), TABLE_ID_TOKEN, &row);
+}
+
 /* The event, the row and, once they are durable, the entry. */
 static void add_token(struct engine *g, struct event *ev, const struct digest *hash,
                       int64_t until_ms)

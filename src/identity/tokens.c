@@ -130,14 +130,29 @@ void tokens_remove_holder(struct tokens *t, enum token_kind kind, int64_t holder
     pthread_rwlock_unlock(&t->lock);
 }
 
-void tokens_postpone(struct tokens *t, int64_t from_ms, int64_t by_ms)
+/* False: it never ends, or has ended. */
+static bool postpone(int64_t *expires_ms, int64_t from_ms, int64_t by_ms)
+{
+    if (*expires_ms <= from_ms)
+        return false;
+    if (__builtin_add_overflow(*expires_ms, by_ms, expires_ms))
+        *expires_ms = INT64_MAX;
+    return true;
+}
+
+void tokens_postpone(struct tokens *t, int64_t from_ms, int64_t by_ms,
+                     void (*on_postponed)(void *arg, const struct digest *hash,
+                                          const struct token_holder *holder),
+                     void *arg)
 {
     pthread_rwlock_wrlock(&t->lock);
     for (size_t i = 0; i < t->slot_count; i++)
-        for (struct entry *at = t->slots[i]; at; at = at->next)
-            if (at->holder.expires_ms > from_ms &&
-                __builtin_add_overflow(at->holder.expires_ms, by_ms, &at->holder.expires_ms))
-                at->holder.expires_ms = INT64_MAX;
+        for (struct entry *at = t->slots[i]; at; at = at->next) {
+            bool changed = postpone(&at->holder.expires_ms, from_ms, by_ms);
+            changed |= postpone(&at->holder.until_ms, from_ms, by_ms);
+            if (changed && on_postponed)
+                on_postponed(arg, &at->hash, &at->holder);
+        }
     pthread_rwlock_unlock(&t->lock);
 }
 

@@ -47,8 +47,11 @@ void tokens_remove(struct tokens *t, const struct digest *hash);
 void tokens_remove_holder(struct tokens *t, enum token_kind kind, int64_t holder);
 
 /* Whatever would end after FROM_MS ends so much later: the clock has stepped, no time has passed.
- */
-void tokens_postpone(struct tokens *t, int64_t from_ms, int64_t by_ms);
+ * ON_POSTPONED hears of each and may not use T; NULL: nobody wants to. */
+void tokens_postpone(struct tokens *t, int64_t from_ms, int64_t by_ms,
+                     void (*on_postponed)(void *arg, const struct digest *hash,
+                                          const struct token_holder *holder),
+                     void *arg);
 
 /* Forgets sessions and links that have ended at NOW_MS, at most MOST at once; ON_EXPIRED hears of
  * each and may not use T. */

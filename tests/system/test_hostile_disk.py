@@ -305,6 +305,17 @@ def test_a_clock_that_jumps_two_hours_expires_nothing(build, open_folder):
         ended = p.wait_state(job)
         assert ended["state"] == "Completed" and ended["attempt"] == 1 and ended["run_ms"] < 600000, ended
         assert p.wait_state(waits)["state"] == "Completed"
+        # Also after a restart: the token lives as long as it was to, and the key is still known.
+        p.reeved.kill()
+        p.reeved.wait()
+        offset.write_text("+7200\n")
+        p.start_reeved(env)
+        assert p.ask("GET", JOBS, token=token).status_code == 200
+        again = p.ask("POST", JOBS, {"command": ["true"]}, headers={"Idempotency-Key": "jump"})
+        assert again.json()["id"] == waits
+        mine = [t for t in p.ask("GET", "/api/v1/tokens").json()["items"] if t["id"] != 1]
+        assert mine[0]["expires_at"] > p.ask("GET", "/api/v1/status").json()["now"]
+        offset.write_text("-7200\n")
         # Started again while the clock is behind the ledger's last time: it goes on from there.
         p.reeved.kill()
         p.reeved.wait()

@@ -28,3 +28,17 @@ TEST("keys are found until they expire, oldest first")
     CHECK_INT(idempotency_count(m), 400);
     idempotency_free(m);
 }
+
+TEST("a step of the clock postpones the keys that were there, not those that came after it")
+{
+    struct idempotency *m = idempotency_new();
+    int64_t day = IDEMPOTENCY_MS;
+    idempotency_put(m, "over", &(struct idempotency_entry){.expires_ms = 900});
+    idempotency_put(m, "there", &(struct idempotency_entry){.expires_ms = day + 500});
+    idempotency_put(m, "later", &(struct idempotency_entry){.expires_ms = day + 5000});
+    idempotency_postpone(m, 1000, 3000);
+    CHECK_INT(idempotency_find(m, "over")->expires_ms, 900);
+    CHECK_INT(idempotency_find(m, "there")->expires_ms, day + 3500);
+    CHECK_INT(idempotency_find(m, "later")->expires_ms, day + 5000);
+    idempotency_free(m);
+}

@@ -126,6 +126,13 @@ TEST("a token is found by its number, of its own kind only, also when its time i
     tokens_free(t);
 }
 
+static void count_postponed(void *arg, const struct digest *hash, const struct token_holder *holder)
+{
+    (void)hash;
+    CHECK(holder->expires_ms > 200);
+    ++*(int *)arg;
+}
+
 TEST("a clock that steps forward postpones what had not ended, and nothing else")
 {
     struct tokens *t = tokens_new();
@@ -134,7 +141,9 @@ TEST("a clock that steps forward postpones what had not ended, and nothing else"
     put(t, "short", TOKEN_API, 2, 3, 300);
     put(t, "long", TOKEN_API, 3, 3, INT64_MAX - 10);
     put(t, "always", TOKEN_API, 4, 3, 0);
-    tokens_postpone(t, 200, 7200);
+    int heard = 0;
+    tokens_postpone(t, 200, 7200, count_postponed, &heard);
+    CHECK_INT(heard, 2);
 
     CHECK(!finds(t, "over", 200, &who));
     CHECK(finds(t, "short", 7499, &who));
