@@ -259,16 +259,6 @@ static void protect_from_oom(void)
     close(fd);
 }
 
-static int64_t machine_oom_kills(void)
-{
-    auto_free char *text = NULL;
-    int64_t value;
-    if (file_read("/proc/vmstat", 1 << 20, &text, NULL, NULL) < 0 ||
-        !cgroup_parse_key(text, "oom_kill", &value))
-        return -1;
-    return value;
-}
-
 static int launcher_socket(void)
 {
     struct stat st;
@@ -296,6 +286,7 @@ int shim_main(const char *folder)
         .progress_at = NEVER,
         .output_at = NEVER,
         .kill_again_ms = KILL_AGAIN_MS,
+        .oom_kills_before = -1,
         .oom_kills = -1,
         .memory_peak_bytes = -1,
     };
@@ -305,7 +296,6 @@ int shim_main(const char *folder)
     umask(022);
     protect_from_oom();
     attempt_spec_init(&s.spec);
-    s.oom_kills_before = machine_oom_kills();
 
     struct err e = {0};
     int result;

@@ -9,7 +9,7 @@
 #include "node/result.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -172,7 +172,8 @@ static void judge_kill(const struct shim *s, struct attempt_exit *x)
     char limit[32];
     auto_free char *vmstat = NULL;
     int64_t machine = -1;
-    if (file_read("/proc/vmstat", 1 << 20, &vmstat, NULL, NULL) == 0)
+    bool group_knows = x->oom_kills >= 0; /* also of kills for the machine's lack of memory */
+    if (!group_knows && file_read("/proc/vmstat", 1 << 20, &vmstat, NULL, NULL) == 0)
         cgroup_parse_key(vmstat, "oom_kill", &machine);
 
     if (x->oom_kills > 0) {
@@ -184,7 +185,7 @@ static void judge_kill(const struct shim *s, struct attempt_exit *x)
             "while it ran");
     } else {
         say(x, ATTEMPT_SIGNALLED, "killed by SIGKILL, which Reeve did not send%s",
-            machine < 0 ? "; perhaps out of memory" : "");
+            machine < 0 && !group_knows ? "; perhaps out of memory" : "");
     }
 }
 
@@ -278,30 +279,22 @@ static void fill(struct shim *s, struct attempt_exit *x)
         snprintf(x->result, sizeof x->result, "%s", s->result);
 }
 
-struct outcome {
-    const char *folder, *text;
-};
-
-static void write_outcome(int out, void *arg)
-{
-    const struct outcome *o = arg;
-    (void)out;
-    result_write_file(o->folder, "outcome.json", o->text, strlen(o->text), NULL);
-}
-
-/* For later readers. A dead network volume costs a second, not the exit record. */
-static void leave_outcome(const struct shim *s, const struct attempt_exit *x)
+/*
+ * For later readers. The shim has nothing else to do any more, so it becomes the job's account
+ * itself, with nothing open that is not the job's. A dead network volume costs a second, since an
+ * alarm ends even who waits for it, and not the exit record, which is durable.
+ */
+static void leave_outcome(struct shim *s, const struct attempt_exit *x)
 {
     if (!s->result)
         return;
     auto_free char *text = result_outcome(&s->spec, x);
-    auto_close int out = -1;
-    pid_t pid = job_helper(&s->spec, write_outcome, &(struct outcome){s->result, text}, &out);
-    if (pid < 0)
-        return;
-    struct pollfd fd = {.fd = out, .events = POLLIN}; /* end of file when it has ended */
-    poll(&fd, 1, 1200);
-    waitpid(pid, NULL, WNOHANG);
+    job_log_close(TAKE(s->log));
+    close_range(SHIM_SOCKET, ~0U, 0);
+    alarm(1);
+    if (job_become(&s->spec) == 0)
+        result_write_file(s->result, "outcome.json", text, strlen(text), NULL);
+    alarm(0);
 }
 
 int shim_record_end(struct shim *s)
@@ -310,13 +303,13 @@ int shim_record_end(struct shim *s)
     for (int i = 0; s->has_cgroup && !shim_leave_group(s) && i < 5; i++)
         usleep(2000);
     fill(s, &x);
-    leave_outcome(s, &x);
 
     useconds_t wait_us = 100000;
     for (int tries = 0; tries < RECORD_TRIES; wait_us = 1000000 - 1) {
         struct err e = {0};
         if (!FAILPOINT("shim.before_exit") && attempt_exit_write(s->lock, &x, &e) == 0) {
             (void)FAILPOINT("shim.after_exit");
+            leave_outcome(s, &x);
             return SHIM_OK;
         }
         /* On a full disk wait for as long as it takes: the lock says that somebody still knows. */

@@ -97,6 +97,16 @@ static int open_signals(struct shim *s, struct err *e)
     return s->signals < 0 ? err_sys(e, errno, "could not wait for signals") : 0;
 }
 
+static int64_t machine_oom_kills(void)
+{
+    auto_free char *text = NULL;
+    int64_t value;
+    if (file_read("/proc/vmstat", 1 << 20, &text, NULL, NULL) < 0 ||
+        !cgroup_parse_key(text, "oom_kill", &value))
+        return -1;
+    return value;
+}
+
 static int open_places(struct shim *s, struct err *e)
 {
     const struct attempt_spec *spec = &s->spec;
@@ -115,6 +125,8 @@ static int open_places(struct shim *s, struct err *e)
     if (cgroup_make(&spec->cgroup, spec->name, &spec->limits, &s->cgroup, e) < 0)
         return -1;
     s->has_cgroup = cgroup_exists(&s->cgroup);
+    if (cgroup_oom_kills(&s->cgroup) < 0)
+        s->oom_kills_before = machine_oom_kills();
     return 0;
 }
 
