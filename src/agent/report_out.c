@@ -90,9 +90,12 @@ static void gather_attempts(struct report_out *r, struct gathered *g, int64_t no
             add_started(g, a, now_ms);
         if (over && (a->tell_over || r->sends_hello))
             add_over(g, a, now_ms);
-        if (!a->tell_progress)
+        /* Progress is kept in memory only at the other end, which may have begun anew. */
+        bool again = r->sends_hello && a->progress.total > 0;
+        if (!a->tell_progress && !again)
             continue;
-        int64_t due_ms = a->progress_told_ms && !over ? a->progress_told_ms + PROGRESS_MS : now_ms;
+        int64_t due_ms =
+            a->progress_told_ms && !over && !again ? a->progress_told_ms + PROGRESS_MS : now_ms;
         if (due_ms > now_ms) {
             if (!g->next_progress_ms || due_ms < g->next_progress_ms)
                 g->next_progress_ms = due_ms;

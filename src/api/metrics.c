@@ -81,8 +81,8 @@ static void fleet_metrics(struct text *t, const struct fleet_view *v, int64_t no
 static void engine_metrics(struct text *t, const struct engine_stats *s)
 {
     histogram(t, "reeve_submit_to_start_seconds",
-              "From acceptance to start, jobs that had not to wait.", &s->submit_to_start);
-    histogram(t, "reeve_wait_seconds", "From acceptance to start, all jobs.", &s->wait);
+              "From acceptance to start, jobs that had not to wait.", &s->waits.submit_to_start);
+    histogram(t, "reeve_wait_seconds", "From acceptance to start, all jobs.", &s->waits.wait);
     one(t, "reeve_attempts_started_total", "counter", "Attempts started.", (double)s->started);
     one(t, "reeve_attempts_ended_total", "counter", "Attempts that ended.", (double)s->ended);
     one(t, "reeve_commands_total", "counter", "Commands taken.", (double)s->commands);

@@ -1,6 +1,6 @@
 /*
- * How far jobs have come, as their nodes said last. Kept in memory only: after a restart the next
- * report tells it again. Any thread.
+ * How far jobs have come, as their nodes said last. Kept in memory only: after a restart the hello
+ * of their agents tells it again. Any thread.
  */
 #ifndef API_PROGRESS_H
 #define API_PROGRESS_H

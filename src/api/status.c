@@ -83,11 +83,15 @@ static void write_targets(struct json_out *o, struct call *c, const struct engin
     int64_t whole = 0;
     for (enum bucket b = 0; b < BUCKET_COUNT; b++)
         whole += t->bucket[b];
-    write_percentiles(o, "submit_to_start_ms", &s->submit_to_start);
-    write_percentiles(o, "wait_to_start_ms", &s->wait);
+    struct waits waits = s->waits; /* with those of before: a restart does not begin them anew */
+    histogram_merge(&waits.submit_to_start, &s->before.submit_to_start);
+    histogram_merge(&waits.wait, &s->before.wait);
+    write_percentiles(o, "submit_to_start_ms", &waits.submit_to_start);
+    write_percentiles(o, "wait_to_start_ms", &waits.wait);
     write_percentiles(o, "status_latency_ms", &c->api->status_latency);
     write_ratio(o, "gpu_busy_percent", t->bucket[BUCKET_JOBS], whole, 100);
-    write_ratio(o, "wait_run_ratio", s->wait_ms, s->run_ms, 1);
+    write_ratio(o, "wait_run_ratio", waits.wait_ms + s->before.wait_ms,
+                waits.run_ms + s->before.run_ms, 1);
 }
 
 void serve_status(struct call *c)

@@ -418,6 +418,7 @@ int engine_start(uv_loop_t *loop, const struct engine_config *config,
         atomic_store_explicit(&g->nodes[id].heard_mono_ms, mono, memory_order_relaxed);
     start_handles(g);
     begin_epoch(g, ret_admin_token);
+    past_begin(g);
     engine_flush(g);
     while (!g->current && !g->broken)
         uv_run(loop, UV_RUN_ONCE);

@@ -148,6 +148,9 @@ void steps_load(struct engine *g, const struct meta_row *r);
 void steps_loaded(struct engine *g);
 void steps_tidy(struct engine *g, int64_t now_ms);
 
+/* past.c: fills STATS.BEFORE, by a worker. */
+void past_begin(struct engine *g);
+
 /* policy.c: makes what configuration wants the policy; false: it is already. */
 bool policy_follow(struct engine *g);
 

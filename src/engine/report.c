@@ -175,9 +175,9 @@ static void hear_started(struct engine *g, const struct job *j, const struct att
     engine_event(g, &ev);
     int64_t waited_us = (ev.time_ms - a->ago_ms - submitted) * 1000;
     g->stats.started++;
-    histogram_add(&g->stats.wait, waited_us);
+    histogram_add(&g->stats.waits.wait, waited_us);
     if (at_once)
-        histogram_add(&g->stats.submit_to_start, waited_us);
+        histogram_add(&g->stats.waits.submit_to_start, waited_us);
 }
 
 static void hear_ended(struct engine *g, const struct job *j, const struct attempt_report *a)
@@ -217,9 +217,9 @@ static void hear_ended(struct engine *g, const struct job *j, const struct attem
     int64_t submitted = j->submitted_ms, started = j->started_ms;
     engine_event(g, &ev);
     g->stats.ended++;
-    g->stats.run_ms += a->run_ms;
+    g->stats.waits.run_ms += a->run_ms;
     if (started)
-        g->stats.wait_ms += started - submitted;
+        g->stats.waits.wait_ms += started - submitted;
 }
 
 /* The node would not start it. Its readings came in the same report; where they do not explain it,

@@ -18,6 +18,14 @@ void histogram_add(struct histogram *h, int64_t us)
     h->sum_us += us > 0 ? (uint64_t)us : 0;
 }
 
+void histogram_merge(struct histogram *h, const struct histogram *other)
+{
+    for (int i = 0; i < HISTOGRAM_BUCKETS; i++)
+        h->bucket[i] += other->bucket[i];
+    h->count += other->count;
+    h->sum_us += other->sum_us;
+}
+
 int64_t histogram_quantile_us(const struct histogram *h, int permille)
 {
     uint64_t rank = (h->count * (uint64_t)permille + 999) / 1000, seen = 0;

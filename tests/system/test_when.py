@@ -89,3 +89,29 @@ def test_an_answer_with_a_tag_changes_with_the_expectation(plant):
     agent.report(progress=[{"job": jobs[0], "n": 1, "done": 1, "total": 2}])
     until(fresh, 10)
     agent.close()
+
+
+def test_figures_and_progress_come_back_after_a_restart(build):
+    p = Plant(build, agent=["--sample", "1s"])
+    try:
+        p.start()
+        short = p.submit(["true"])["id"]
+        assert p.wait_state(short)["state"] == "Completed"
+        job = p.submit(["sh", "-c", "echo step 1/4; sleep 60"], progress="step {done}/{total}")["id"]
+        until(lambda: (p.job(job)["progress"] or {}).get("done") == 1)
+        before = p.ask("GET", "/api/v1/status").json()
+        p.reeved.kill()
+        p.reeved.wait()
+        p.start_reeved()
+        until(lambda: (p.job(job)["progress"] or {}).get("done") == 1)
+
+        def after():
+            return p.ask("GET", "/api/v1/status").json()
+
+        until(lambda: after()["wait_to_start_ms"]["p50"])
+        assert before["submit_to_start_ms"]["p50"] and after()["submit_to_start_ms"]["p50"]
+        assert after()["wait_run_ratio"] is not None
+        p.ask("POST", f"/api/v1/jobs/{job}/cancel")
+        p.wait_state(job, "Cancelled")
+    finally:
+        p.stop()
