@@ -2,6 +2,7 @@
 #include "store/ledger.h"
 #include "api/door.h"
 #include "api/handlers.h"
+#include "api/job_json.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -18,6 +19,7 @@ enum {
 struct ledger_list {
     struct json_out out;
     const struct fleet_view *view;
+    const struct caller *caller;
     /* What is wanted. */
     int64_t limit, actor; /* 0: anybody */
     enum event_subject about;
@@ -34,19 +36,40 @@ static void write_name(struct json_out *o, const char *key, const struct fleet_v
 }
 
 /* Whose token it is stands in the body. */
-static int64_t token_owner(const struct ledger_row *row)
+static int64_t token_owner(const struct event *ev)
 {
-    struct event ev = {.kind = (enum event_kind)row->kind};
-    struct err e = {0};
-    if (!row->body || event_read_body(&ev, row->body, strlen(row->body), &e) < 0)
-        return 0;
-    return ev.kind == EVENT_ID_TOKEN_CREATED ? ev.TOKEN_CREATED.principal
-                                             : ev.TOKEN_REVOKED.principal;
+    return ev->kind == EVENT_ID_TOKEN_CREATED ? ev->TOKEN_CREATED.principal
+                                              : ev->TOKEN_REVOKED.principal;
+}
+
+/* The words of the body that say why, or on what ground. */
+static const char *why_of(const struct event *ev)
+{
+    switch (ev->kind) {
+    case EVENT_ID_NODE_LOST:
+        return ev->NODE_LOST.proof;
+    case EVENT_ID_NODE_RETIRED:
+        return ev->NODE_RETIRED.why;
+    case EVENT_ID_DEVICE_CHANGED:
+        return ev->DEVICE_CHANGED.why;
+    case EVENT_ID_JOB_CANCEL:
+        return ev->JOB_CANCEL.why;
+    case EVENT_ID_JOB_HELD:
+        return ev->JOB_HELD.why;
+    case EVENT_ID_ATTEMPT_REFUSED:
+        return ev->ATTEMPT_REFUSED.why;
+    case EVENT_ID_ATTEMPT_ENDED:
+        return ev->ATTEMPT_ENDED.why;
+    case EVENT_ID_ATTEMPT_LOST:
+        return ev->ATTEMPT_LOST.why;
+    default:
+        return "";
+    }
 }
 
 /* What people call the subject; null where its number is its name, or where it is gone. */
 static void write_subject_name(struct json_out *o, const struct fleet_view *v,
-                               const struct ledger_row *row)
+                               const struct ledger_row *row, const struct event *ev)
 {
     const struct node *n = NULL;
     const struct device *d;
@@ -56,7 +79,7 @@ static void write_subject_name(struct json_out *o, const struct fleet_view *v,
         write_name(o, "subject_name", v, row->subject);
         return;
     case SUBJECT_TOKEN:
-        write_name(o, "subject_name", v, token_owner(row));
+        write_name(o, "subject_name", v, token_owner(ev));
         return;
     case SUBJECT_NODE:
         n = fleet_node(v, row->subject);
@@ -78,6 +101,11 @@ static void write_row(struct ledger_list *l, const struct ledger_row *row)
 {
     struct json_out *o = &l->out;
     char hex[DIGEST_HEX];
+    struct event ev = {.kind = (enum event_kind)row->kind};
+    /* A body that does not read (a newer program's) is shown as it is, without what is made of it.
+     */
+    if (row->body && event_read_body(&ev, row->body, strlen(row->body), NULL) < 0)
+        ev = (struct event){.kind = (enum event_kind)row->kind};
     jo_object(o, NULL);
     jo_int(o, "seq", row->seq);
     jo_time(o, "time", row->time_ms);
@@ -86,9 +114,10 @@ static void write_row(struct ledger_list *l, const struct ledger_row *row)
         jo_int(o, "subject", row->subject);
     else
         jo_null(o, "subject");
-    write_subject_name(o, l->view, row);
+    write_subject_name(o, l->view, row, &ev);
     write_name(o, "actor", l->view, row->actor);
     write_name(o, "on_behalf", l->view, row->on_behalf);
+    job_write_sentence(o, "why", l->caller, why_of(&ev));
     if (row->body && row->body[0])
         jo_raw(o, "body", row->body, strlen(row->body));
     else
@@ -223,7 +252,7 @@ int read_ledger(struct call *c, struct store_reader *r, struct err *e)
 {
     struct engine *g = c->api->engine;
     const struct engine_view *v = engine_view_get(g);
-    struct ledger_list l = {.view = &v->fleet};
+    struct ledger_list l = {.view = &v->fleet, .caller = &c->caller};
     struct store_query q;
     bool more = false;
     int rc = read_question(c, &l, &q, e);

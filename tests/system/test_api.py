@@ -598,6 +598,7 @@ def test_the_ledger_from_its_newest_row_on_and_in_part(plant, tokens):
 
     rows = ask(f"before=0&subject={job}")["items"]
     assert [r["kind"] for r in rows] == ["job.cancel", "job.submitted"] and rows[0]["subject_name"] is None
+    assert rows[0]["why"] == "cancelled by admin" and rows[1]["why"] is None
     two = ask("before=0&kind=job.cancel,job.submitted&limit=2")["items"]
     assert [r["kind"] for r in two] == ["job.cancel", "job.submitted"]
     users = ask("about=user")["items"]
