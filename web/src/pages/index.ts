@@ -4,6 +4,7 @@ import type { Place } from '../router.ts'
 import './device.ts'
 import './fleet.ts'
 import './jobs.ts'
+import './ledger.ts'
 import './overview.ts'
 import './people.ts'
 import './queue.ts'
@@ -13,6 +14,7 @@ export const pages: Record<string, (place: Place) => TemplateResult> = {
   people: place => html`<reeve-people .place=${place}></reeve-people>`,
   queue: place => html`<reeve-queue .query=${place.query}></reeve-queue>`,
   jobs: place => html`<reeve-jobs .query=${place.query}></reeve-jobs>`,
+  ledger: place => html`<reeve-ledger .place=${place}></reeve-ledger>`,
   submit: () => html`<reeve-submit></reeve-submit>`,
   overview: () => html`<reeve-overview></reeve-overview>`,
   fleet: place => (place.id ? html`<reeve-device .place=${place}></reeve-device>` : html`<reeve-fleet .place=${place}></reeve-fleet>`),

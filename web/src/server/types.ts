@@ -256,10 +256,31 @@ export interface LedgerRow {
   time: Time
   kind: string
   subject: number | null
+  subject_name?: string | null
   actor: string | null
   on_behalf?: string | null
+  /** In the reader's language. */
+  why?: string | null
   body: Record<string, unknown> | null
   hash: string | null
+}
+
+export interface Verified {
+  rows: number
+  ok: boolean
+  first_bad: number | null
+  head: string | null
+  erased?: number
+  detail?: string | null
+}
+
+export interface Replayed {
+  plans: number
+  identical: boolean
+  first_different: number | null
+  /** Row of the snapshot that it began with. */
+  began?: number | null
+  detail?: string | null
 }
 
 export interface HistoryRow {
