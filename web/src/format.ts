@@ -100,7 +100,7 @@ export function energy(joules: number | null | undefined): string {
 export function money(micros: number | null | undefined, currency: string | undefined): string {
   if (micros === null || micros === undefined) return NONE
   const v = micros / 1e6
-  const digits = v === 0 || Math.abs(v) >= 1 ? 2 : Math.abs(v) >= 0.01 ? 3 : 6
+  const digits = v === 0 || Math.abs(v) >= 1 ? 2 : Math.abs(v) >= 0.1 ? 3 : Math.abs(v) >= 0.0001 ? 4 : 6
   return v.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }) + gap + (currency ?? '')
 }
 

@@ -12,7 +12,7 @@ import { to } from '../router.ts'
 import { Resource, Watch } from '../server/resource.ts'
 import { session } from '../server/session.ts'
 import { deviceHour, devices, lookBack, nodeHour, nodes, queueHead, running, status } from '../server/shared.ts'
-import type { Device, Job, Node, Page, SampleRow, Status } from '../server/types.ts'
+import type { Device, Event, Job, Node, Page, SampleRow, Status } from '../server/types.ts'
 import { t, tCount } from '../texts/index.ts'
 
 /** More devices than this are one map instead of a row each. */
@@ -20,7 +20,9 @@ const ROWS_AT_MOST = 64
 /** Failures older than this need no attention any more. */
 const RECENT_MS = 24 * 3_600_000
 
-const failed = new Resource<Page<Job>>('/api/v1/jobs?state=Failed&limit=5', { on: e => /^(job|attempt)\./.test(e.kind), calm: 2_000 })
+const aboutEnds = (e: Event) => /^(job|attempt\.(ended|lost))/.test(e.kind)
+const failed = new Resource<Page<Job>>('/api/v1/jobs?state=Failed&limit=5', { on: aboutEnds, calm: 2_000 })
+const ended = new Resource<Page<Job>>('/api/v1/jobs?state=Completed,Failed,Cancelled&limit=8', { on: aboutEnds, calm: 1_000 })
 
 class Overview extends Part {
   private status = new Watch(this, status)
@@ -31,6 +33,7 @@ class Overview extends Part {
   private queue = new Watch(this, queueHead)
   private running = new Watch(this, running)
   private failed = new Watch(this, failed)
+  private ended = new Watch(this, ended)
 
   /** What the small charts show, in words. */
   private span = ''
@@ -47,7 +50,10 @@ class Overview extends Part {
     return html`<h1 class="unseen">${t('overview.title')}</h1>
       ${this.figures(this.status.value)} ${this.attention()}
       <div class="columns">
-        <section class="column" aria-labelledby="overview-gpus"><div>${this.gpus()}</div></section>
+        <div class="column">
+          <section aria-labelledby="overview-gpus">${this.gpus()}</section>
+          ${this.lately()}
+        </div>
         <div class="column column-first">
           <section aria-labelledby="overview-now">${this.now()}</section>
           <section aria-labelledby="overview-next">${this.next(this.status.value)}</section>
@@ -167,6 +173,25 @@ class Overview extends Part {
       <span class="job-position right">#${j.position}</span>
       <span class="job-time right">${f.duration(f.since(j.submitted_at))}</span>
       ${j.reason && j.reason !== whyAbove ? html`<span class="job-why quiet">${j.reason}</span>` : nothing}
+    </li>`
+  }
+
+  private lately() {
+    const list = this.ended.value?.items
+    if (!list?.length) return nothing
+    return html`<section aria-labelledby="overview-ended"><h2 id="overview-ended">${t('overview.ended')}</h2>
+      <ul class="jobs">${repeat(list, j => j.id, j => this.endedJob(j))}</ul></section>`
+  }
+
+  private endedJob(j: Job) {
+    return html`<li class="job job-ended">
+      <a class="job-name" href=${to('jobs', j.id)}><span class="job-id">${j.id}</span>${j.name ?? ''}</a>
+      <span class="job-who">${userName(j.user, session.me?.user)}</span>
+      <span>${jobState(j)}</span>
+      <span class="job-when quiet" title=${f.exact(j.ended_at)}>${f.ago(j.ended_at)}</span>
+      <span class="right" title=${t('word.run')}>${f.duration(j.run_ms)}</span>
+      <span class="job-energy right" title=${t('word.energy')}>${j.energy_joules === undefined ? '' : f.energy(j.energy_joules)}</span>
+      <span class="right" title=${t('word.cost')}>${j.cost_micros === undefined ? '' : f.money(j.cost_micros, j.currency)}</span>
     </li>`
   }
 

@@ -41,6 +41,7 @@ export const overview = {
   'overview.noGpus.next': ['An agent on each GPU machine reports them; reeve up starts one here.', 'GPU 서버마다 에이전트가 보고합니다. reeve up은 이 컴퓨터에서 하나를 시작합니다.'],
   'overview.devicesMap': ['{n} GPUs, coloured by use', 'GPU {n}개 (사용률별 색상)'],
 
+  'overview.ended': ['Lately ended', '최근 종료'],
   'overview.now': ['Running now', '지금 실행 중'],
   'overview.nothingRuns': ['Nothing is running.', '실행 중인 작업이 없습니다.'],
   'overview.next': ['Next in the queue', '다음 순서'],
