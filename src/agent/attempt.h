@@ -15,6 +15,7 @@
 
 #include "agent/energy.h"
 #include "agent/job_log_push.h"
+#include "agent/results.h"
 #include "agent/watch_fd.h"
 #include "node/launcher.h"
 #include "node/progress.h"
@@ -73,8 +74,9 @@ struct attempt {
     int exit_code, signal;
     int64_t run_ms;
     char why[256];
-    bool tell_start, tell_over; /* not told yet */
-    bool sent_start, sent_over; /* in the report under way */
+    struct attempt_results results; /* ENDED */
+    bool tell_start, tell_over;     /* not told yet */
+    bool sent_start, sent_over;     /* in the report under way */
     bool over_acked;
     bool forget_asked, is_removing;
 

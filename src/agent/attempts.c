@@ -57,6 +57,7 @@ void attempt_drop(struct attempt *a)
         free(*d);
     free(a->devices);
     free(a->meters);
+    attempt_results_done(&a->results);
     free(a->name);
     free(a->folder);
     free(a);

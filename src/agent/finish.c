@@ -223,6 +223,8 @@ static void take_end(struct attempt *a, const struct attempt_exit *x)
     int64_t ago_ms = clock_wall_ms() - x->end_ms;
     a->over_mono_ms = clock_mono_ms() - (x->end_ms > 0 && ago_ms > 0 ? ago_ms : 0);
     usage_keep(a, x->user_us + x->system_us);
+    attempt_results_done(&a->results);
+    attempt_results_read(a->folder, x->result, &a->results);
     if (x->cause == ATTEMPT_SHUT_DOWN) {
         is_over(a, PHASE_LOST); /* not the job's doing: it may be tried again */
         return;

@@ -64,6 +64,10 @@ static void write_attempt(struct json_out *o, const struct report_attempt *a)
         jo_text(o, "outcome", a->outcome);
         jo_int(o, "exit_code", a->exit_code);
         jo_int(o, "signal", a->signal);
+        if (a->results)
+            jo_raw(o, "results", a->results, strlen(a->results));
+        if (a->metadata)
+            jo_raw(o, "metadata", a->metadata, strlen(a->metadata));
     }
     if (strcmp(a->state, "ended") == 0 || strcmp(a->state, "lost") == 0) {
         jo_int(o, "run_ms", a->run_ms);

@@ -21,6 +21,7 @@ struct report_attempt {
     int64_t exit_code, signal, run_ms, energy_mj;
     bool energy_measured;
     const char *why;
+    const char *results, *metadata; /* JSON; NULL: none. Of "ended" only */
 };
 
 struct report_progress {

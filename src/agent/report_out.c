@@ -13,6 +13,7 @@
 
 #define PROGRESS_MS   500 /* between two words about one job's progress */
 #define ATTEMPTS_MOST 2000
+#define RESULTS_MOST  (400 * 1024) /* bytes of results in one report */
 
 void report_out_init(struct report_out *r, struct agent *agent, bool (*may_send)(void *arg),
                      void (*on_done)(void *arg, const struct http_reply *reply, bool was_hello),
@@ -36,6 +37,7 @@ struct gathered {
     struct report_attempt *attempts;
     struct report_progress *progress;
     size_t device_count, attempt_count, progress_count;
+    size_t result_bytes;
     int64_t next_progress_ms; /* mono: when the next word about progress is due; 0: none waits */
 };
 
@@ -49,6 +51,17 @@ static void add_started(struct gathered *g, struct attempt *a, int64_t now_ms)
                                 .ago_ms = a->started_mono_ms ? now_ms - a->started_mono_ms : 0};
     a->tell_start = false;
     a->sent_start = true;
+}
+
+static size_t results_size(const struct attempt *a)
+{
+    const struct attempt_results *r = &a->results;
+    return (r->files ? strlen(r->files) : 0) + (r->metadata ? strlen(r->metadata) : 0);
+}
+
+static bool has_room(const struct gathered *g, const struct attempt *a)
+{
+    return g->result_bytes + results_size(a) <= RESULTS_MOST;
 }
 
 static void add_over(struct gathered *g, struct attempt *a, int64_t now_ms)
@@ -67,6 +80,11 @@ static void add_over(struct gathered *g, struct attempt *a, int64_t now_ms)
                                  .run_ms = a->run_ms,
                                  .energy_measured = true,
                                  .why = a->why};
+    if (a->phase == PHASE_ENDED && has_room(g, a)) {
+        r->results = a->results.files;
+        r->metadata = a->results.metadata;
+        g->result_bytes += results_size(a);
+    }
     for (size_t i = 0; i < a->meter_count && a->folder; i++) {
         r->energy_mj += a->meters[i].total_mj;
         r->energy_measured &= energy_is_measured(&a->meters[i]);
@@ -88,7 +106,8 @@ static void gather_attempts(struct report_out *r, struct gathered *g, int64_t no
         bool over = attempt_is_over(a);
         if (a->tell_start || (r->sends_hello && !over))
             add_started(g, a, now_ms);
-        if (over && (a->tell_over || r->sends_hello))
+        /* A hello names everything, so then results stay behind; else their end waits with them. */
+        if (over && (r->sends_hello || (a->tell_over && has_room(g, a))))
             add_over(g, a, now_ms);
         /* Progress is kept in memory only at the other end, which may have begun anew. */
         bool again = r->sends_hello && a->progress.total > 0;

@@ -81,6 +81,7 @@ static void on_tick(uv_timer_t *timer)
     logs_tick(a->followers);
     agents_tick(a->agents, a->ticks);
     expected_tick(a);
+    attempt_charts_tick(a->charts, a->ticks);
 }
 
 static void on_problem(void *arg, const struct err *e)
@@ -172,6 +173,7 @@ int api_start(const struct api_config *config, struct api **ret, uint16_t *ret_p
     a->events = events_new(a);
     a->followers = logs_new(a);
     a->agents = agents_new(a);
+    a->charts = attempt_charts_new(a);
     a->guesses = guesses_new();
 
     if (config->page && page_load(config->page, &a->page, e) < 0) {
@@ -211,6 +213,7 @@ void api_open(struct api *a, struct engine *engine)
     *o = (struct opening){a, engine};
     mailbox_post_answer(a->box, on_open, o);
     engine_listen(engine, a->box, events_on_run, a);
+    engine_listen(engine, a->box, attempt_charts_on_run, a);
     engine_set_agent_sender(engine, agents_send, a);
 }
 
@@ -255,6 +258,7 @@ void api_free(struct api *a)
     progress_free(a->progress);
     expected_free(a->expected);
     page_free(a->page);
+    attempt_charts_free(a->charts);
     guesses_free(a->guesses);
     auth_forget_all(a);
     free(a);

@@ -4,6 +4,7 @@
 #define API_DOOR_H
 
 #include "api/agents.h"
+#include "api/attempt_chart.h"
 #include "api/call.h"
 #include "api/events.h"
 #include "api/expected.h"
@@ -30,6 +31,7 @@ struct api {
     struct event_hub *events;
     struct log_followers *followers;
     struct agent_hub *agents;
+    struct attempt_charts *charts;
     struct links *links;       /* has a lock of its own */
     struct progress *progress; /* the same */
     struct expected *expected; /* the same */

@@ -55,6 +55,7 @@ void serve_write(struct call *c);
 /* On a worker, filling the answer. */
 int read_jobs(struct call *c, struct store_reader *r, struct err *e);
 int read_job(struct call *c, struct store_reader *r, struct err *e);
+int read_job_samples(struct call *c, struct store_reader *r, struct err *e);
 int read_job_history(struct call *c, struct store_reader *r, struct err *e);
 int read_queue(struct call *c, struct store_reader *r, struct err *e);
 int read_nodes(struct call *c, struct store_reader *r, struct err *e);

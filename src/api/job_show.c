@@ -14,15 +14,19 @@ enum { ATTEMPTS_SHOWN = 1000, HELD_SHOWN = 16 };
 struct attempt_list {
     struct attempt_row *attempts; /* with reason texts of their own */
     struct part_row *parts;
-    size_t attempt_count, part_count;
+    struct attempt_note_row *notes; /* with texts of their own */
+    size_t attempt_count, part_count, note_count;
 };
 
 static void attempts_done(struct attempt_list *l)
 {
     for (size_t i = 0; i < l->attempt_count; i++)
         free((char *)l->attempts[i].reason_text);
+    for (size_t i = 0; i < l->note_count; i++)
+        free((char *)l->notes[i].text);
     free(l->attempts);
     free(l->parts);
+    free(l->notes);
 }
 #define auto_attempts AUTO(attempts_done)
 
@@ -47,6 +51,41 @@ static int keep_part(void *arg, enum table_id table, const void *record)
     return 0;
 }
 
+static int keep_note(void *arg, enum table_id table, const void *record)
+{
+    struct attempt_list *l = arg;
+    (void)table;
+    l->notes = mem_resize_array(l->notes, l->note_count + 1);
+    struct attempt_note_row *kept = &l->notes[l->note_count++];
+    *kept = *(const struct attempt_note_row *)record;
+    kept->text = mem_strdup(kept->text ? kept->text : "null");
+    return 0;
+}
+
+static int read_notes(const struct store_ops *ops, struct store_reader *r, int64_t job,
+                      struct attempt_list *ret, struct err *e)
+{
+    static const enum attempt_note kinds[] = {NOTE_RESULTS, NOTE_OUTCOME};
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        struct store_query q = {
+            .id = QUERY_NOTES, .key = job, .kind = kinds[i], .limit = ATTEMPTS_SHOWN};
+        if (ops->read(r, &q, keep_note, ret, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void write_note(struct json_out *o, const char *key, const struct attempt_list *l,
+                       enum attempt_note kind, int64_t n)
+{
+    for (size_t i = 0; i < l->note_count; i++)
+        if (l->notes[i].kind == kind && l->notes[i].n == n) {
+            jo_raw(o, key, l->notes[i].text, strlen(l->notes[i].text));
+            return;
+        }
+    jo_null(o, key);
+}
+
 static int read_attempts(const struct store_ops *ops, struct store_reader *r, int64_t job,
                          struct attempt_list *ret, struct err *e)
 {
@@ -55,7 +94,7 @@ static int read_attempts(const struct store_ops *ops, struct store_reader *r, in
         return -1;
     q.id = QUERY_PARTS;
     q.limit = STORE_LIMIT;
-    return ops->read(r, &q, keep_part, ret, e);
+    return ops->read(r, &q, keep_part, ret, e) < 0 ? -1 : read_notes(ops, r, job, ret, e);
 }
 
 static void write_devices(struct json_out *o, const struct fleet_view *v,
@@ -117,6 +156,8 @@ void job_write_attempts(struct job_writer *w, struct json_out *o, const char *ke
         jo_time(o, "ended_at", a->ended_ms);
         if (a->ended_ms)
             write_end(w, o, a);
+        write_note(o, "results", l, NOTE_RESULTS, a->n);
+        write_note(o, "metadata", l, NOTE_OUTCOME, a->n);
         jo_end(o);
     }
     jo_end(o);

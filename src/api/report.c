@@ -6,6 +6,8 @@ enum {
     DEVICES_MOST = 256,
     ATTEMPTS_MOST = 10000,
     PROGRESS_MOST = 10000,
+    FILES_MOST = 100,        /* of one attempt's results */
+    METADATA_MOST = 20480,   /* bytes; agents take 16 KiB, other writers may write it longer */
     NUMBER_MOST = INT32_MAX, /* amounts: devices, MiB, percent */
 };
 #define BIG INT64_C(1000000000000000) /* ids, milliseconds, millijoules */
@@ -166,7 +168,62 @@ static int read_device(const json_t *object, struct device_report *ret, struct e
 
 /* ---- attempts ---- */
 
+struct results_in {
+    const char *path;
+    const json_t *files;
+    int64_t more;
+};
+
+static int check_file(const json_t *object, struct err *e)
+{
+    static const struct json_field fields[] = {
+        {"name", JSON_FIELD_TEXT, offsetof(struct results_in, path), true, 1, 1024},
+        {"size", JSON_FIELD_INT, offsetof(struct results_in, more), true, 0, INT64_MAX},
+    };
+    struct results_in in;
+    return json_read_fields(object, fields, COUNT_OF(fields), true, &in, e);
+}
+
+static int check_results(const json_t *object, struct err *e)
+{
+#define AT(member) offsetof(struct results_in, member)
+    static const struct json_field fields[] = {
+        {"path", JSON_FIELD_TEXT, AT(path), true, 1, 4096},
+        {"files", JSON_FIELD_ARRAY, AT(files), true, 0, FILES_MOST},
+        {"more", JSON_FIELD_INT, AT(more), .least = 0, .most = NUMBER_MOST},
+    };
+#undef AT
+    struct results_in in = {0};
+    size_t i;
+    json_t *file;
+    if (json_read_fields(object, fields, COUNT_OF(fields), true, &in, e) < 0)
+        return -1;
+    json_array_foreach((json_t *)in.files, i, file)
+    {
+        if (check_file(file, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* They are kept as they are, once they are what they should be. */
+static int read_left(const json_t *results, const json_t *metadata, struct attempt_report *ret,
+                     struct err *e)
+{
+    if (results && check_results(results, e) < 0) {
+        err_wrap(e, "results");
+        return err_blame(e, "results");
+    }
+    ret->results = results ? json_write(results) : NULL;
+    ret->metadata = metadata ? json_write(metadata) : NULL;
+    if (!ret->metadata || strlen(ret->metadata) <= METADATA_MOST)
+        return 0;
+    err_set(e, ERR_INVALID, "field 'metadata' has more than %d bytes", METADATA_MOST);
+    return err_blame(e, "metadata");
+}
+
 struct attempt_in {
+    const json_t *results, *metadata;
     const char *id, *state, *outcome, *why;
     int64_t job, n, ago_ms, exit_code, signal, run_ms, energy_mj;
     bool energy_measured;
@@ -188,6 +245,8 @@ static int read_attempt(const json_t *object, struct attempt_report *ret, struct
         {"energy_mj", JSON_FIELD_INT, AT(energy_mj), .least = 0, .most = BIG},
         {"energy_measured", JSON_FIELD_BOOL, AT(energy_measured)},
         {"why", JSON_FIELD_TEXT, AT(why)},
+        {"results", JSON_FIELD_OBJECT, AT(results)},
+        {"metadata", JSON_FIELD_OBJECT, AT(metadata)},
     };
 #undef AT
     static const char *const states[] = {"started", "refused", "ended", "lost"};
@@ -216,7 +275,7 @@ static int read_attempt(const json_t *object, struct attempt_report *ret, struct
     ret->run_ms = in.run_ms;
     ret->energy_mj = in.energy_mj;
     ret->energy_measured = in.energy_measured;
-    return 0;
+    return state == REPORT_ENDED ? read_left(in.results, in.metadata, ret, e) : 0;
 }
 
 static int read_progress(const json_t *object, struct progress_report *ret, struct err *e)
@@ -309,11 +368,7 @@ int report_read(const json_t *object, struct report_in *ret, struct err *e)
 
 void report_in_done(struct report_in *in)
 {
-    if (in->report) {
-        free(in->report->devices);
-        free(in->report->attempts);
-        free(in->report);
-    }
+    report_free(in->report);
     free(in->progress);
     *in = (struct report_in){0};
 }

@@ -41,6 +41,7 @@ const struct route routes[] = {
     {HTTP_POST, V1 "/jobs/{id}/hold",   MAY(OPERATE),    JSON | REPEAT, "", SERVE(job_hold)},
     {HTTP_POST, V1 "/jobs/{id}/release", MAY(OPERATE),   REPEAT, "", SERVE(job_release)},
     {HTTP_GET,  V1 "/jobs/{id}/logs",   MAY(JOBS_READ),  0, "follow offset tail attempt", SERVE(job_logs)},
+    {HTTP_GET,  V1 "/jobs/{id}/samples", MAY(METRICS),   POLLED, "attempt", READ(job_samples)},
     {HTTP_GET,  V1 "/jobs/{id}/history", MAY(SEE_QUEUE), POLLED, "", READ(job_history)},
     {HTTP_GET,  V1 "/queue",            MAY(SEE_QUEUE),  LIST | POLLED | TIMED, "fields", READ(queue)},
     {HTTP_GET,  V1 "/templates",        MAY(SUBMIT),     0, "", SERVE(templates)},

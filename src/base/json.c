@@ -48,7 +48,7 @@ int json_parse(const char *p, size_t len, json_t **ret, struct err *e)
 
 char *json_write(const json_t *value)
 {
-    char *made = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *made = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     return made ? made : mem_strdup("null");
 }
 

@@ -20,7 +20,8 @@ int json_parse(const char *p, size_t len, json_t **ret, struct err *e);
 /* The same for one YAML document: maps, lists and plain values; no aliases, tags or merges. Plain
  * numbers, true, false and null become those; everything quoted is text. */
 int yaml_parse(const char *p, size_t len, json_t **ret, struct err *e);
-/* Compact JSON text, keys in the order of the tree. The caller frees it. */
+/* Compact JSON text, keys in the order of the tree; numbers of up to 15 digits as they came. The
+ * caller frees it. */
 char *json_write(const json_t *value);
 
 /* A whole number, also written as 2.0; within what both JSON and int64_t hold exactly (2^53) when

@@ -8,6 +8,19 @@ struct command *command_new(enum command_kind kind)
     return c;
 }
 
+void report_free(struct report *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->attempt_count; i++) {
+        free(r->attempts[i].results);
+        free(r->attempts[i].metadata);
+    }
+    free(r->devices);
+    free(r->attempts);
+    free(r);
+}
+
 void command_free(struct command *c)
 {
     if (!c)
@@ -15,11 +28,8 @@ void command_free(struct command *c)
     for (size_t i = 0; i < c->job_count; i++)
         free(c->jobs[i].spec);
     free(c->jobs);
-    if (c->report) {
-        free(c->report->devices);
-        free(c->report->attempts);
-        free(c->report);
-    }
+    report_free(c->report);
+    free(c->note);
     free(c->idempotency_key);
     free(c);
 }

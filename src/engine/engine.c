@@ -29,6 +29,7 @@ static int (*const handlers[COMMAND_KINDS])(struct engine *, struct command *, s
     [COMMAND_NODE_RETIRE] = command_node_retire,
     [COMMAND_REPORT] = command_report,
     [COMMAND_AGENT_LINK] = command_agent_link,
+    [COMMAND_NOTE_ADD] = command_note_add,
 };
 
 /* What agents say goes on while the disk is full: their reports wait in the batch, answers with it.

@@ -103,6 +103,7 @@ enum command_kind {
     COMMAND_NODE_RETIRE,
     COMMAND_REPORT,
     COMMAND_AGENT_LINK,
+    COMMAND_NOTE_ADD,
     COMMAND_KINDS
 };
 
@@ -129,6 +130,7 @@ struct attempt_report {
     int64_t ago_ms; /* how long since it started */
     int64_t outcome, exit_code, term_signal, run_ms, energy_mj, energy_measured;
     char why[EVENT_TEXT];
+    char *results, *metadata; /* JSON of NOTE_RESULTS, NOTE_OUTCOME; NULL: none; owned */
 };
 
 /* Reports of one agent, applied together and acknowledged once they are durable. */
@@ -170,9 +172,12 @@ struct command {
     struct digest hash;         /* of the token made by the door; ENROL, SESSION_BEGIN: of what is
                                    used up */
     struct digest key_hash;     /* ENROL, SESSION_BEGIN: of the new key or token */
-    struct report *report;      /* REPORT: owned */
-    int64_t node;               /* AGENT_LINK */
-    bool linked;                /* AGENT_LINK: the stream is up, or gone */
+    int64_t attempt;            /* NOTE_ADD: of job ID */
+    enum attempt_note note_kind;
+    char *note;            /* NOTE_ADD: JSON; owned */
+    struct report *report; /* REPORT: owned */
+    int64_t node;          /* AGENT_LINK */
+    bool linked;           /* AGENT_LINK: the stream is up, or gone */
 
     /* The answer. ERROR.code 0: done and durable. */
     struct err error;
@@ -190,6 +195,7 @@ struct command {
 
 struct command *command_new(enum command_kind kind);
 void command_free(struct command *c); /* with what it owns */
+void report_free(struct report *r);   /* the same; NULL is fine */
 
 /* Any thread. False: too many wait (429 with Retry-After); the caller still owns C. */
 bool engine_command(struct engine *g, struct command *c);

@@ -179,6 +179,12 @@ int command_enrol(struct engine *g, struct command *c, struct err *e);
 int command_node_lost(struct engine *g, struct command *c, struct err *e);
 int command_node_retire(struct engine *g, struct command *c, struct err *e);
 int command_report(struct engine *g, struct command *c, struct err *e);
+int command_note_add(struct engine *g, struct command *c, struct err *e);
+/* A note of an attempt, with the batch that fills. */
+void engine_note(struct engine *g, int64_t job, int64_t n, enum attempt_note kind,
+                 const char *text);
+/* All notes of a job that was tried so often. */
+void engine_drop_notes(struct engine *g, int64_t job, int64_t attempts);
 int command_agent_link(struct engine *g, struct command *c, struct err *e);
 /* What is kept in memory of these records. */
 struct token_holder engine_token_holder(const struct token_row *r);

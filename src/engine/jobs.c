@@ -246,6 +246,7 @@ static int finish(struct lookup *l, struct err *e)
         core_retry_event(&l->spec, &l->history, &ev);
     } else {
         ev.JOB_DELETED.principal = l->spec.principal;
+        engine_drop_notes(g, c->id, l->history.attempts);
     }
     ev.actor = c->actor;
     engine_event(g, &ev);

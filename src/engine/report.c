@@ -216,6 +216,10 @@ static void hear_ended(struct engine *g, const struct job *j, const struct attem
     }
     int64_t submitted = j->submitted_ms, started = j->started_ms;
     engine_event(g, &ev);
+    if (a->results)
+        engine_note(g, a->job, a->n, NOTE_RESULTS, a->results);
+    if (a->metadata)
+        engine_note(g, a->job, a->n, NOTE_OUTCOME, a->metadata);
     g->stats.ended++;
     g->stats.waits.run_ms += a->run_ms;
     if (started)

@@ -4,6 +4,7 @@
 #include "base/json_out.h"
 #include "base/mem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -67,6 +68,77 @@ int result_write_file(const char *result_folder, const char *name, const void *p
     if (renameat(folder, beside, folder, name) < 0)
         return err_sys(e, errno, "could not replace '%s' in folder '%s'", name, result_folder);
     return 0;
+}
+
+struct found {
+    char *name;
+    int64_t size;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct found *)a)->name, ((const struct found *)b)->name);
+}
+
+static void write_listing(const struct found *files, size_t count, int64_t more, struct text *out)
+{
+    struct json_out o = {.text = out};
+    size_t shown = 0;
+    jo_object(&o, NULL);
+    jo_list(&o, "files");
+    for (; shown < count && out->len < RESULT_DESCRIPTION_MOST / 2; shown++) {
+        jo_object(&o, NULL);
+        jo_text(&o, "name", files[shown].name);
+        jo_int(&o, "size", files[shown].size);
+        jo_end(&o);
+    }
+    jo_end(&o);
+    jo_int(&o, "more", more + (int64_t)(count - shown));
+    jo_end(&o);
+    text_add_char(out, '\n');
+}
+
+static void add_metadata(int folder, struct text *out)
+{
+    struct stat st;
+    char buf[RESULT_METADATA_MOST + 1];
+    auto_close int fd =
+        openat(folder, "result.json", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return;
+    ssize_t len = read(fd, buf, sizeof buf);
+    if (len > 0 && len <= RESULT_METADATA_MOST)
+        text_add_bytes(out, buf, (size_t)len);
+}
+
+void result_describe(const char *result_folder, struct text *out)
+{
+    struct found files[RESULT_FILES_MOST];
+    size_t count = 0;
+    int64_t more = 0;
+    int folder = open(result_folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    DIR *d = folder < 0 ? NULL : fdopendir(folder);
+    if (!d) {
+        if (folder >= 0)
+            close(folder);
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(d));) {
+        struct stat st;
+        if (entry->d_name[0] == '.' ||
+            fstatat(folder, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+            continue;
+        if (count < RESULT_FILES_MOST)
+            files[count++] = (struct found){mem_strdup(entry->d_name), st.st_size};
+        else
+            more++;
+    }
+    qsort(files, count, sizeof *files, by_name);
+    write_listing(files, count, more, out);
+    add_metadata(folder, out);
+    for (size_t i = 0; i < count; i++)
+        free(files[i].name);
+    closedir(d);
 }
 
 char *result_outcome(const struct attempt_spec *spec, const struct attempt_exit *x)

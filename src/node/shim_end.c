@@ -9,6 +9,7 @@
 #include "node/result.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -279,21 +280,37 @@ static void fill(struct shim *s, struct attempt_exit *x)
         snprintf(x->result, sizeof x->result, "%s", s->result);
 }
 
+/* Where the agent finds what is left. It is told, not relied on: so it is not synced. */
+static int open_description(const struct shim *s)
+{
+    auto_free char *path = mem_printf("%s/results", s->folder);
+    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
 /*
  * For later readers. The shim has nothing else to do any more, so it becomes the job's account
- * itself, with nothing open that is not the job's. A dead network volume costs a second, since an
- * alarm ends even who waits for it, and not the exit record, which is durable.
+ * itself, with nothing open that is not the job's but the file for what it finds. A dead network
+ * volume costs a second, since an alarm ends even who waits for it, and not the exit record, which
+ * is durable.
  */
 static void leave_outcome(struct shim *s, const struct attempt_exit *x)
 {
     if (!s->result)
         return;
     auto_free char *text = result_outcome(&s->spec, x);
+    auto_text struct text description = {0};
+    int out = open_description(s);
     job_log_close(TAKE(s->log));
-    close_range(SHIM_SOCKET, ~0U, 0);
+    if (out >= 0)
+        dup2(out, SHIM_SOCKET);
+    close_range(out < 0 ? SHIM_SOCKET : SHIM_SOCKET + 1, ~0U, 0);
     alarm(1);
-    if (job_become(&s->spec) == 0)
+    if (job_become(&s->spec) == 0) {
         result_write_file(s->result, "outcome.json", text, strlen(text), NULL);
+        result_describe(s->result, &description);
+        if (out >= 0)
+            file_write_all(SHIM_SOCKET, text_get(&description), description.len, NULL);
+    }
     alarm(0);
 }
 

@@ -58,6 +58,14 @@ enum attempt_outcome {
 const char *outcome_name(enum attempt_outcome o); /* "completed", "out-of-memory", ... */
 int outcome_find(const char *name);
 
+/* What is kept of an attempt besides how it ended; the numbers are stored. */
+enum attempt_note {
+    NOTE_RESULTS = 1, /* {"path", "files": [{"name", "size"}], "more"} */
+    NOTE_OUTCOME = 2, /* the object that the job left in result.json */
+    NOTE_SAMPLES = 3, /* what was measured of its devices, as /jobs/{id}/samples answers */
+    ATTEMPT_NOTES,
+};
+
 /* Limits that hold everywhere. */
 enum {
     JOB_NAME_MOST = 128,

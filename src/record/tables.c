@@ -63,6 +63,9 @@ static const struct column part_columns[] = COLUMNS_OF(PART);
 #define ROW_ struct part_history_row
 static const struct column part_history_columns[] = COLUMNS_OF(PART_HISTORY);
 #undef ROW_
+#define ROW_ struct attempt_note_row
+static const struct column attempt_note_columns[] = COLUMNS_OF(ATTEMPT_NOTE);
+#undef ROW_
 #define ROW_ struct idempotency_row
 static const struct column idempotency_columns[] = COLUMNS_OF(IDEMPOTENCY);
 #undef ROW_

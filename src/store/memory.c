@@ -420,6 +420,13 @@ static void plan_walk(struct walk *w, struct store *s, const struct store_query 
         w->low.part = (struct part_row){.job = q->key, .n = INT64_MIN, .part = INT64_MIN};
         w->high.part = (struct part_row){.job = q->key, .n = INT64_MAX, .part = INT64_MAX};
         break;
+    case QUERY_NOTES:
+        walk_one(w, s, TABLE_ID_ATTEMPT_NOTE);
+        w->low.attempt_note =
+            (struct attempt_note_row){.job = q->key, .kind = q->kind, .n = INT64_MIN};
+        w->high.attempt_note =
+            (struct attempt_note_row){.job = q->key, .kind = q->kind, .n = INT64_MAX};
+        break;
     case QUERY_LEDGER:
         walk_one(w, s, TABLE_ID_LEDGER);
         w->low.ledger.seq = above(q->after);
@@ -471,7 +478,7 @@ static void plan_walk(struct walk *w, struct store *s, const struct store_query 
 
 static bool is_owner(struct store *s, const struct store_query *q)
 {
-    if (!q->principal || (q->id != QUERY_ATTEMPTS && q->id != QUERY_PARTS))
+    if (!q->principal || (q->id != QUERY_ATTEMPTS && q->id != QUERY_PARTS && q->id != QUERY_NOTES))
         return true;
     const struct job_row *open =
         find(&s->tables[TABLE_ID_JOB], &table_descs[TABLE_ID_JOB], &(struct job_row){.id = q->key});

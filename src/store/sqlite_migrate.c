@@ -23,7 +23,8 @@ const struct sqlite_migration sqlite_migrations[] = {
     {"tokens are of a kind",
      "ALTER TABLE token ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;\n"
      "ALTER TABLE token ADD COLUMN until_ms INTEGER NOT NULL DEFAULT 0",
-     /* An older program would take a session that has ended for a token, and a code for one, too. */
+     /* An older program would take a session that has ended for a token, and a code for one, too.
+      */
      "DELETE FROM token WHERE kind <> 0;\n"
      "ALTER TABLE token DROP COLUMN until_ms;\n"
      "ALTER TABLE token DROP COLUMN kind"},
@@ -49,6 +50,10 @@ const struct sqlite_migration sqlite_migrations[] = {
      "CREATE TABLE snapshot_part(seq INTEGER NOT NULL DEFAULT 0, part INTEGER NOT NULL DEFAULT 0,"
      " data BLOB, PRIMARY KEY(seq, part)) STRICT, WITHOUT ROWID",
      "DROP TABLE snapshot_part;\nDROP TABLE snapshot"},
+    {"attempts leave notes",
+     "CREATE TABLE attempt_note(job INTEGER NOT NULL DEFAULT 0, kind INTEGER NOT NULL DEFAULT 0,"
+     " n INTEGER NOT NULL DEFAULT 0, text TEXT, PRIMARY KEY(job, kind, n)) STRICT, WITHOUT ROWID",
+     "DROP TABLE attempt_note"},
 };
 const int sqlite_newest = COUNT_OF(sqlite_migrations);
 

@@ -68,6 +68,18 @@ static void parts_pass(const void *record, int64_t args[ARGS])
     args[2] = ((const struct part_row *)record)->part;
 }
 
+static void notes_start(const struct store_query *q, int64_t args[ARGS])
+{
+    args[0] = q->key;
+    args[1] = q->kind;
+    args[2] = INT64_MIN;
+}
+
+static void notes_pass(const void *record, int64_t args[ARGS])
+{
+    args[2] = ((const struct attempt_note_row *)record)->n;
+}
+
 static void ledger_start(const struct store_query *q, int64_t args[ARGS])
 {
     args[0] = q->after;
@@ -150,6 +162,8 @@ static const struct walk walks[QUERY_COUNT] = {
                         of_job_start, attempts_pass},
     [QUERY_PARTS] = {TWO(PART), "WHERE job = ?1 AND (n, part) > (?2, ?3)", NULL,
                      of_job_start, parts_pass},
+    [QUERY_NOTES] = {ONE(ATTEMPT_NOTE), "WHERE job = ?1 AND kind = ?2 AND n > ?3 ORDER BY n", NULL,
+                     notes_start, notes_pass},
     [QUERY_LEDGER] = {ONE(LEDGER), "WHERE seq > ?1 AND seq <= ?2 ORDER BY seq",
                       "WHERE subject = ?3 AND seq > ?1 AND seq <= ?2 ORDER BY seq",
                       ledger_start, ledger_pass},
@@ -319,7 +333,7 @@ static int walk_all(struct store_reader *r, const struct store_query *q, store_o
     if (q->id == QUERY_HISTORY && prepare_point(r, TABLE_ID_JOB_SPEC, &r->job_spec, e) < 0)
         return -1;
 
-    bool owned = q->id == QUERY_ATTEMPTS || q->id == QUERY_PARTS;
+    bool owned = q->id == QUERY_ATTEMPTS || q->id == QUERY_PARTS || q->id == QUERY_NOTES;
     struct progress p = {.left = q->limit,
                          .looks = q->looks ? q->looks : INT64_MAX,
                          .ends = clock_mono_ms() + READ_WHOLE_MS};

@@ -32,6 +32,7 @@ enum store_query_id {
                           jobs, id descending; each JOB_HISTORY row is followed by its JOB_SPEC */
     QUERY_ATTEMPTS,    /* key: job. ATTEMPT and ATTEMPT_HISTORY rows, n ascending */
     QUERY_PARTS,       /* key: job. PART and PART_HISTORY rows, n, part ascending */
+    QUERY_NOTES,       /* key: job, kind. ATTEMPT_NOTE rows, n ascending */
     QUERY_LEDGER, /* after (seq), upto (seq, 0: all), subject (0: any), kind (0: any): ascending */
     QUERY_LEDGER_NEWEST,  /* before (seq; 0: newest), subject, kind: descending */
     QUERY_DEVICE_TIME,    /* key: device (0: all), from..upto: days; device, day ascending */
@@ -46,10 +47,10 @@ enum store_query_id {
 struct store_query {
     enum store_query_id id;
     /*
-     * 0: everything. Else jobs, attempts and parts only where the job belongs to this principal,
-     * tokens only this one's, and ledger rows only where this one is the actor or the one acted
-     * for. Device time, segments and enrolments belong to nobody: whether they may be read is
-     * decided before.
+     * 0: everything. Else jobs, attempts, parts and notes only where the job belongs to this
+     * principal, tokens only this one's, and ledger rows only where this one is the actor or the
+     * one acted for. Device time, segments and enrolments belong to nobody: whether they may be
+     * read is decided before.
      */
     int64_t principal;
     int64_t key, from, upto, after, before, subject, kind, state;

@@ -110,3 +110,123 @@ def test_who_may_see_only_what_is_theirs_sees_the_devices_of_their_jobs_since_th
     assert samples(plant, "?of=nodes", alice)["items"] == []
     assert len(samples(plant, "", plant.token["vera"])["items"]) == 2
     samples(plant, "", plant.token["serv"], status=403)
+
+
+# of one attempt
+
+
+def job_samples(plant, job, query="", token=None):
+    answer = plant.ask("GET", f"/api/v1/jobs/{job}/samples{query}", token=token)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def run(plant, agent, seconds, token=None):
+    """A job that ran for so long until now, with samples a second apart."""
+    job = plant.ask("POST", "/api/v1/jobs", {"command": ["x"]}, token=token).json()["id"]
+    line = agent.next_line()
+    assert line["type"] == "start"
+    agent.say(line, "started", ago_ms=seconds * 1000)
+    number = line["devices"][0][-1]
+    at = now_ms()
+    times = [at - s * 1000 for s in range(seconds - 1, 0, -1)]
+    write(plant, ("DCGM_FI_DEV_GPU_UTIL", a_device(number), [(t, 40 + t % 7) for t in times]))
+    return job, line
+
+
+def test_the_samples_of_an_attempt_are_shown_while_it_runs_and_kept_after_a_restart(build):
+    plant = Plant(build, reeved=["--sample", "1s"])
+    plant.start_reeved()
+    agent = FakeAgent(plant, "fake-a", devices=2).start()
+    job, line = run(plant, agent, 30)
+    live = job_samples(plant, job)
+    assert live["attempt"] == 1 and live["step_ms"] == 1000 and 29 <= live["points"] <= 32
+    seen = [v for v in live["items"][0]["gpu_utilization"] if v is not None]
+    assert len(live["items"]) == 1 and 25 <= len(seen) <= 30 and min(seen) >= 40
+    agent.say(line, "ended", outcome="completed", exit_code=0, run_ms=30000, energy_mj=1, energy_measured=True)
+    ended = job_samples(plant, job, "?attempt=1")
+    time.sleep(6)
+    plant.reeved.kill()
+    plant.reeved.wait()
+    agent.close()
+    plant.start_reeved()
+    kept = job_samples(plant, job)
+    assert kept == ended and [v for v in kept["items"][0]["gpu_utilization"] if v is not None] == seen
+    plant.ask("DELETE", f"/api/v1/jobs/{job}")
+    is_problem(plant.ask("GET", f"/api/v1/jobs/{job}/samples"), 404)
+    assert plant.ask("POST", "/api/v1/ledger:replay").json()["identical"]
+    plant.stop()
+
+
+def test_a_long_attempt_has_few_points_and_one_that_did_not_run_has_none(plant, agent):
+    job, line = run(plant, agent, 3000)
+    told = job_samples(plant, job)
+    assert told["points"] <= 240 and told["step_ms"] == 13000
+    agent.say(line, "ended", outcome="completed", exit_code=0, run_ms=3000000, energy_mj=1, energy_measured=True)
+    waits = plant.ask("POST", "/api/v1/jobs", {"command": ["x"], "gpus": 9}).json()["id"]
+    assert job_samples(plant, waits) == {"attempt": 0, "start": None, "step_ms": 5000, "points": 0, "items": []}
+    is_problem(plant.ask("GET", f"/api/v1/jobs/{job}/samples?attempt=2"), 404, "attempt")
+    is_problem(plant.ask("GET", f"/api/v1/jobs/{job}/samples?attempt=0"), 400, "attempt")
+    is_problem(plant.ask("GET", "/api/v1/jobs/99999/samples"), 404)
+    is_problem(plant.ask("GET", f"/api/v1/jobs/{job}/samples", token=plant.token["alice"]), 403)
+    assert job_samples(plant, job, token=plant.token["vera"])["attempt"] == 1
+
+
+# what an attempt left
+
+
+def test_results_and_metadata_of_an_attempt_are_kept_and_shown_to_who_may_see_the_job(plant, agent):
+    job, line = run(plant, agent, 2, plant.token["alice"])
+    files = [{"name": "a.bin", "size": 3}]
+    left = {"results": {"path": "/r/1", "files": files, "more": 0}, "metadata": {"accuracy": 0.93, "deep": [[{}]]}}
+    agent.say(line, "ended", outcome="completed", exit_code=0, run_ms=2000, **left)
+    for _ in range(2):
+        (attempt,) = plant.ask("GET", f"/api/v1/jobs/{job}", token=plant.token["alice"]).json()["attempts"]
+        assert attempt["results"] == {"path": "/r/1", "files": files, "more": 0}
+        assert attempt["metadata"] == {"accuracy": 0.93, "deep": [[{}]]}
+        plant.reeved.kill()
+        plant.reeved.wait()
+        plant.start_reeved()
+    assert "attempts" not in plant.ask("GET", f"/api/v1/jobs/{job}", token=plant.token["vera"]).json()
+
+
+def test_an_agent_cannot_leave_what_is_no_result(plant, agent):
+    _, line = run(plant, agent, 2)
+    for odd in ({"results": {"path": "/r", "files": [{"name": "x", "size": i} for i in range(101)]}},
+                {"results": {"path": "", "files": []}}, {"results": {"path": "/r", "files": [{"name": "x"}]}},
+                {"results": {"path": "/r", "files": [{"name": "x", "size": -1}]}}, {"results": []},
+                {"results": {"path": "/r", "files": [], "more": 0, "x": 1}}, {"metadata": []},
+                {"metadata": {"a": "x" * 30000}}):  # fmt: skip
+        one = {
+            "id": line["attempt"],
+            "job": line["job"],
+            "n": line["n"],
+            "state": "ended",
+            "outcome": "completed",
+            **odd,
+        }
+        answer = agent.report(attempts=[one | odd])
+        assert answer.status_code == 400 and answer.json()["field"].startswith("attempts[0]."), (odd, answer.text)
+
+
+JOB = """
+cd $REEVE_RESULT_DIR
+head -c 5000 /dev/zero > weights.bin
+mkdir sub; ln -s /etc/passwd link; mkfifo pipe; touch .hidden
+printf '{"accuracy": 0.93, "epochs": 12}' > result.json
+"""
+
+
+def test_what_a_real_job_leaves_is_found_without_following_its_links(build):
+    plant = Plant(build).start()
+    job = plant.submit(["sh", "-c", JOB])["id"]
+    (attempt,) = plant.wait_state(job)["attempts"]
+    assert attempt["metadata"] == {"accuracy": 0.93, "epochs": 12}
+    found = {f["name"]: f["size"] for f in attempt["results"]["files"]}
+    assert found.pop("params.json") > 0 and found.pop("outcome.json") > 0
+    assert found == {"weights.bin": 5000, "result.json": 32} and attempt["results"]["more"] == 0
+    assert attempt["results"]["path"].endswith(f"/{job}/1") and attempt["node"] == "node-a"
+    bad = plant.submit(["sh", "-c", "ln -s /etc/passwd $REEVE_RESULT_DIR/result.json"])["id"]
+    (attempt,) = plant.wait_state(bad)["attempts"]
+    assert attempt["metadata"] is None and attempt["results"]["more"] == 0
+    plant.stop()

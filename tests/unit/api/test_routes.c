@@ -206,6 +206,7 @@ static const struct {
     {"POST /api/v1/jobs/{id}/release", "AA---"},
     {"GET /api/v1/jobs/{id}/logs", "AAo-o"},
     {"GET /api/v1/jobs/{id}/history", "AAAAA"},
+    {"GET /api/v1/jobs/{id}/samples", "AAoA-"},
     {"GET /api/v1/queue", "AAAAA"},
     {"GET /api/v1/templates", "AAo-A"},
     {"GET /api/v1/nodes", "AAoA-"},

@@ -311,6 +311,26 @@ CONFORM(
     CHECK_TEXT(ASK(.id = QUERY_PARTS, .key = 5, .principal = 8), "");
 }
 
+CONFORM("notes of attempts are read by job and kind, and go one by one")
+{
+    struct batch *b = place_batch(p);
+    for (int n = 1; n <= 3; n++)
+        for (int kind = 1; kind <= 2; kind++)
+            batch_put(b, TABLE_ID_ATTEMPT_NOTE,
+                      &(struct attempt_note_row){.job = 5, .kind = kind, .n = n, .text = "{}"});
+    batch_put(b, TABLE_ID_ATTEMPT_NOTE, &(struct attempt_note_row){.job = 6, .kind = 1, .n = 1});
+    CHECK_OK(place_commit(p, b));
+    CHECK_TEXT(ASK(.id = QUERY_NOTES, .key = 5, .kind = 1),
+               "attempt_note 5 1 1, attempt_note 5 1 2, attempt_note 5 1 3");
+    CHECK_TEXT(ASK(.id = QUERY_NOTES, .key = 5, .kind = 2, .limit = 1), "attempt_note 5 2 1");
+    CHECK_TEXT(ASK(.id = QUERY_NOTES, .key = 5, .kind = 3), "");
+    b = place_batch(p);
+    batch_delete(b, TABLE_ID_ATTEMPT_NOTE, &(struct attempt_note_row){.job = 5, .kind = 1, .n = 2});
+    CHECK_OK(place_commit(p, b));
+    CHECK_TEXT(ASK(.id = QUERY_NOTES, .key = 5, .kind = 1),
+               "attempt_note 5 1 1, attempt_note 5 1 3");
+}
+
 CONFORM("the ledger is read onwards or backwards, by subject, kind and principal")
 {
     struct batch *b = place_batch(p);
