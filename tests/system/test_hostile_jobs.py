@@ -97,13 +97,22 @@ def test_a_job_that_kills_all_it_can_ends_by_its_own_signal(plant):
     assert ended["state"] == "Failed" and "SIGKILL" in ended["reason"], ended
 
 
+def limit_processes(plant, limits):
+    """Of the agent, and of the nursery that most shims come from: it has the limits of when it was made."""
+    resource.prlimit(plant.agent.pid, resource.RLIMIT_NPROC, limits)
+    for task in Path(f"/proc/{plant.agent.pid}/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            if b"(waits" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                resource.prlimit(int(pid), resource.RLIMIT_NPROC, limits)
+
+
 def test_a_full_process_table_fails_the_job_with_a_reason(plant):
     if os.geteuid() != 0:
         pytest.skip("only with root has a job's account a process table of its own")
     before = resource.prlimit(plant.agent.pid, resource.RLIMIT_NPROC)
     try:
         # The kernel counts those that are there before the new one, so the first of them may begin.
-        resource.prlimit(plant.agent.pid, resource.RLIMIT_NPROC, (0, before[1]))
+        limit_processes(plant, (0, before[1]))
         holder = submit(plant, ["sleep", "30"])
         plant.wait_state(holder, "Running", "Failed")
         ended = run(plant, ["echo", "x"])
@@ -114,7 +123,7 @@ def test_a_full_process_table_fails_the_job_with_a_reason(plant):
         ended = run(plant, "sleep 1 & wait")
         assert ended["state"] == "Failed" and ended["exit_code"] != 0, ended
     finally:
-        resource.prlimit(plant.agent.pid, resource.RLIMIT_NPROC, before)
+        limit_processes(plant, before)
 
 
 # ---- output ----
