@@ -283,6 +283,69 @@ void json_scan_value(struct json_scan *s, struct json_part *ret)
         *ret = (struct json_part){0};
 }
 
+/* Behind the closing quote of the text whose opening one is at P; NULL: it has none. */
+static const char *pass_text(const char *p, const char *end)
+{
+    for (p++; (p = memchr(p, '"', (size_t)(end - p))); p++) {
+        const char *slash = p;
+        while (slash[-1] == '\\') /* ends at the opening quote at the latest */
+            slash--;
+        if ((p - slash) % 2 == 0)
+            return p + 1;
+    }
+    return NULL;
+}
+
+/* Behind the bracket that closes the one at P; NULL: none does. */
+static const char *pass_brackets(const char *p, const char *end)
+{
+    size_t depth = 0;
+    while (p && p < end) {
+        switch (*p) {
+        case '"':
+            p = pass_text(p, end);
+            continue;
+        case '{':
+        case '[':
+            depth++;
+            break;
+        case '}':
+        case ']':
+            if (--depth == 0)
+                return p + 1;
+            break;
+        default:
+            break;
+        }
+        p++;
+    }
+    return NULL;
+}
+
+void json_scan_pass(struct json_scan *s, struct json_part *ret)
+{
+    enum json_part_kind kind = json_scan_next(s);
+    if (kind != JSON_PART_TEXT && kind != JSON_PART_LIST && kind != JSON_PART_OBJECT) {
+        json_scan_value(s, ret);
+        return;
+    }
+    bool is_text = kind == JSON_PART_TEXT;
+    const char *behind = is_text ? pass_text(s->at, s->end) : pass_brackets(s->at, s->end);
+    *ret = (struct json_part){0};
+    s->fresh = false;
+    if (!behind) {
+        fail(s, is_text ? "a text has no end" : "a bracket is missing");
+        return;
+    }
+    *ret = (struct json_part){.kind = kind, .at = s->at, .len = (size_t)(behind - s->at)};
+    if (is_text) {
+        ret->at++;
+        ret->len -= 2;
+        ret->has_escapes = memchr(ret->at, '\\', ret->len);
+    }
+    s->at = behind;
+}
+
 static void open_bracket(struct json_scan *s, char bracket, const char *why)
 {
     if (peek(s) != bracket) {

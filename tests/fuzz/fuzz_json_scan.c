@@ -89,6 +89,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool good = json_scan_end(&s, &e) == 0;
     assert(good ? whole.kind != JSON_PART_NONE : e.code == ERR_INVALID && e.text[0]);
 
+    struct json_part passed;
+    json_scan_init(&s, p, size);
+    json_scan_pass(&s, &passed);
+    bool was_passed = json_scan_end(&s, NULL) == 0;
+    assert(!good || (was_passed && passed.kind == whole.kind && passed.at == whole.at &&
+                     passed.len == whole.len && passed.has_escapes == whole.has_escapes));
+
     json_error_t why;
     auto_json json_t *value = NULL;
     if (json_parse(p, size, &value, NULL) == 0) {

@@ -37,6 +37,41 @@ TEST("a list of rows is read value after value, in the order of the text")
     CHECK_TEXT(text_get(&seen), "id=7 name=a\\tb ;;");
 }
 
+TEST("a value can be passed over, however deep it is and whatever its texts say")
+{
+    auto_text struct text json = {0};
+    text_add(&json, "[\"a\\ud800\\\"\", \"\\\\\", ");
+    for (int i = 0; i < 5000; i++)
+        text_add(&json, "[{\"]}\":");
+    text_add(&json, "7");
+    for (int i = 0; i < 5000; i++)
+        text_add(&json, "}]");
+    text_add(&json, " , 12 ]");
+    struct json_scan s;
+    struct json_part part;
+    json_scan_init(&s, json.data, json.len);
+    json_scan_list(&s);
+    CHECK(json_scan_item(&s));
+    json_scan_pass(&s, &part);
+    CHECK(part.kind == JSON_PART_TEXT && part.has_escapes && part.len == 9);
+    CHECK(json_scan_item(&s));
+    json_scan_pass(&s, &part);
+    CHECK(part.kind == JSON_PART_TEXT && part.len == 2);
+    CHECK(json_scan_item(&s));
+    json_scan_pass(&s, &part);
+    CHECK(part.kind == JSON_PART_LIST && part.at[0] == '[' && part.at[part.len - 1] == ']');
+    CHECK(json_scan_item(&s));
+    json_scan_pass(&s, &part);
+    CHECK(part.kind == JSON_PART_INT);
+    CHECK(!json_scan_item(&s));
+    CHECK_OK(json_scan_end(&s, &test_err));
+
+    json_scan_init(&s, "[[\"x]", 6);
+    json_scan_pass(&s, &part);
+    CHECK_INT(part.kind, JSON_PART_NONE);
+    CHECK_FAILS(json_scan_end(&s, &test_err), ERR_INVALID, "a bracket is missing");
+}
+
 TEST("what is inside a value that is skipped is still held to the rules")
 {
     CHECK_OK(scan("[{\"a\":[1,2,{\"b\":\"\\u00e9\"}]},-0.5e+3,true,false,null,\"\xc3\xa9\"]"));
