@@ -13,6 +13,12 @@
 #include <stdint.h>
 #include <uv.h>
 
+/* Certificates as PEM texts. Calls share connections when CA and CERT are the same texts. */
+struct http_tls {
+    const char *ca;         /* trust these and no others; NULL: as the call says */
+    const char *cert, *key; /* ours, with what stands between it and its CA; NULL: none */
+};
+
 /* All of it is copied when the call is sent. */
 struct http_call {
     enum http_method method; /* 0: GET */
@@ -20,16 +26,23 @@ struct http_call {
     const struct http_header *headers;
     const void *body;
     size_t len;
-    const char *unix_socket; /* connect there; the URL's host is only named */
-    const char *ca_file;     /* trust these instead of the system's */
-    bool insecure;           /* do not check the certificate */
-    bool public_only;        /* refuse addresses that are not of the open Internet; https only. For
-                                addresses that users give us */
-    int64_t timeout_ms;      /* of the whole call; 0: 30 s, or none when ON_DATA is given */
+    const char *unix_socket;    /* connect there; the URL's host is only named */
+    const char *ca_file;        /* trust these instead of the system's */
+    bool insecure;              /* do not check the certificate */
+    const struct http_tls *tls; /* NULL: none of its own */
+    const char *connect_to; /* "address:port": connect there; the URL's host is named, and is what
+                               the certificate must say. NULL: to the URL's host */
+    const char *proxy;      /* an http, https or socks5 URL; NULL: none */
+    bool public_only;       /* refuse addresses that are not of the open Internet; https only. For
+                               addresses that users give us */
+    int64_t timeout_ms;     /* of the whole call; 0: 30 s, or none when ON_DATA is given */
     int64_t connect_timeout_ms; /* 0: 5 s */
     int64_t silence_ms;         /* without one byte from the other side; 0: none. Noticed within
                                    a second */
-    size_t max_body;            /* 0: 16 MiB; no limit when ON_DATA is given */
+    int64_t dead_peer_ms; /* give a connection up whose other end confirms nothing for so long,
+                             silent or not: by the kernel's own probes. The call that opens the
+                             connection says it. 0: what the kernel does, which is some minutes */
+    size_t max_body;      /* 0: 16 MiB; no limit when ON_DATA is given */
 
     /* For answers that have no end: gets the body piece by piece as it comes, instead of
      * reply->body, if the status is 2xx (what comes with another status stays in reply->body).

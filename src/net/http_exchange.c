@@ -6,6 +6,8 @@
 #include "net/addr.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <strings.h>
 
 #define TIMEOUT_MS         30000
@@ -73,7 +75,30 @@ void exchange_set_limits(struct exchange *x, const struct http_call *call, void 
     x->connect_ms = call->connect_timeout_ms ? call->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     x->max_body = call->max_body ? call->max_body : MAX_BODY;
     x->silence_ms = call->silence_ms;
+    x->dead_peer_ms = call->dead_peer_ms;
     x->heard_ms = clock_mono_ms();
+}
+
+void exchange_probe_peer(int fd, int64_t ms)
+{
+    int on = 1, third_s = (int)(ms / 3000), all_ms = (int)ms;
+    if (ms <= 0)
+        return;
+    if (third_s < 1)
+        third_s = 1;
+    /* Each failing alone costs time only; on a unix socket all do. */
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &third_s, sizeof third_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &third_s, sizeof third_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &all_ms, sizeof all_ms);
+}
+
+static int on_socket_made(void *exchange, curl_socket_t fd, curlsocktype purpose)
+{
+    struct exchange *x = exchange;
+    (void)purpose;
+    exchange_probe_peer(fd, x->dead_peer_ms);
+    return CURL_SOCKOPT_OK;
 }
 
 static size_t on_header(char *line, size_t size, size_t count, void *exchange)
@@ -164,6 +189,57 @@ static void set_limits(struct exchange *x, const struct http_call *call)
         x->curl->easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)(call->silence_ms / 1000 + 10));
     }
     x->curl->easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    if (x->dead_peer_ms) {
+        long third_s = x->dead_peer_ms >= 3000 ? (long)(x->dead_peer_ms / 3000) : 1;
+        x->curl->easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, third_s);
+        x->curl->easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, third_s);
+        x->curl->easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
+        x->curl->easy_setopt(easy, CURLOPT_SOCKOPTDATA, x);
+    }
+}
+
+static bool set_blob(struct exchange *x, CURLoption option, const char *pem)
+{
+    struct curl_blob blob = {(void *)pem, strlen(pem), CURL_BLOB_COPY};
+    return x->curl->easy_setopt(x->easy, option, &blob) == CURLE_OK;
+}
+
+static int set_certificates(struct exchange *x, const struct http_tls *tls, struct err *e)
+{
+    bool good = true;
+    if (tls->ca) {
+        good = set_blob(x, CURLOPT_CAINFO_BLOB, tls->ca);
+        x->curl->easy_setopt(x->easy, CURLOPT_CAINFO, NULL);
+        x->curl->easy_setopt(x->easy, CURLOPT_CAPATH, NULL);
+    }
+    if (tls->cert && tls->key) {
+        good = good && set_blob(x, CURLOPT_SSLCERT_BLOB, tls->cert) &&
+               set_blob(x, CURLOPT_SSLKEY_BLOB, tls->key);
+        /* Else a locked key would be asked for at the terminal, and the loop would wait for it. */
+        x->curl->easy_setopt(x->easy, CURLOPT_KEYPASSWD, "");
+    }
+    return good ? 0
+                : err_set(e, ERR_UNAVAILABLE,
+                          "this libcurl takes no certificates from memory: the one with OpenSSL "
+                          "(libcurl4) is needed");
+}
+
+static int set_way(struct exchange *x, const struct http_call *call, struct err *e)
+{
+    CURL *easy = x->easy;
+    if (call->unix_socket)
+        x->curl->easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
+    x->curl->easy_setopt(easy, CURLOPT_PROXY, call->proxy ? call->proxy : "");
+    if (call->connect_to) {
+        if (!exchange_is_one_line(call->connect_to))
+            return err_set(e, ERR_INVALID, "the address to connect to holds a line break");
+        auto_free char *line = mem_printf("::%s", call->connect_to);
+        x->way = x->curl->slist_append(NULL, line);
+        x->curl->easy_setopt(easy, CURLOPT_CONNECT_TO, x->way);
+    }
+    /* Many calls at once to a server with HTTP/2 go over one connection, the first ones too. */
+    x->curl->easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+    return 0;
 }
 
 static void set_protocols(struct exchange *x, bool https_only)
@@ -183,19 +259,20 @@ int exchange_begin(struct exchange *x, const struct http_call *call, void *arg, 
     x->curl->easy_setopt(easy, CURLOPT_URL, call->url);
     set_protocols(x, call->public_only);
     x->curl->easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    x->curl->easy_setopt(easy, CURLOPT_PROXY, "");
     x->curl->easy_setopt(easy, CURLOPT_USERAGENT, "reeve/" REEVE_VERSION);
     x->curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, x->why);
     x->curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     x->curl->easy_setopt(easy, CURLOPT_HEADERDATA, x);
     x->curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     x->curl->easy_setopt(easy, CURLOPT_WRITEDATA, x);
-    if (call->unix_socket)
-        x->curl->easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
+    if (set_way(x, call, e) < 0)
+        return -1;
     if (call->ca_file) {
         x->curl->easy_setopt(easy, CURLOPT_CAINFO, call->ca_file);
         x->curl->easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
+    if (call->tls && set_certificates(x, call->tls, e) < 0)
+        return -1;
     if (call->insecure) {
         x->curl->easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         x->curl->easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -275,8 +352,10 @@ void exchange_reply(struct exchange *x, CURLcode code, struct http_reply *ret)
 
 void exchange_clear(struct exchange *x)
 {
-    if (x->curl)
+    if (x->curl) {
         x->curl->slist_free_all(x->headers);
+        x->curl->slist_free_all(x->way);
+    }
     text_done(&x->head);
     text_done(&x->body);
     *x = (struct exchange){.curl = x->curl, .easy = x->easy};

@@ -9,13 +9,14 @@
 struct exchange {
     const struct curl_lib *curl; /* NULL: not by libcurl */
     CURL *easy;
-    struct curl_slist *headers;
+    struct curl_slist *headers, *way;
     bool (*on_data)(void *arg, const char *bytes, size_t len);
     void *arg;
     size_t max_body;
     int64_t timeout_ms, connect_ms; /* the first: 0 for none */
     int64_t silence_ms, heard_ms;   /* may last; when the last byte came, on the steady clock */
-    size_t header_bytes;            /* of all header lines so far, interim answers included */
+    int64_t dead_peer_ms;
+    size_t header_bytes; /* of all header lines so far, interim answers included */
     int status;
     struct text head; /* name, NUL, value, NUL, ... */
     struct text body;
@@ -31,6 +32,8 @@ void exchange_set_limits(struct exchange *x, const struct http_call *call, void 
 int exchange_take_line(struct exchange *x, const char *line, size_t len, struct err *e);
 int exchange_take_body(struct exchange *x, const char *bytes, size_t len, struct err *e);
 bool exchange_is_one_line(const char *s);
+/* Makes the kernel find out about a peer that is gone; MS 0 changes nothing. */
+void exchange_probe_peer(int fd, int64_t ms);
 /* What there is to say when WHY (NULL: nothing) ended a call to URL. Good until X is cleared. */
 void exchange_result(struct exchange *x, const char *url, const struct err *why,
                      struct http_reply *ret);

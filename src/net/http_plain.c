@@ -65,7 +65,8 @@ static size_t authority(const char *url, const char **ret_at)
 
 bool plain_speaks(const struct http_call *call)
 {
-    if (call->public_only || strncasecmp(call->url, "http://", 7) != 0)
+    if (call->public_only || call->proxy || call->connect_to ||
+        strncasecmp(call->url, "http://", 7) != 0)
         return false;
     const char *at;
     size_t len = authority(call->url, &at);
@@ -318,6 +319,7 @@ static int connect_to(struct plain_call *c, const struct sockaddr *addr, socklen
     if (addr->sa_family != AF_UNIX) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+        exchange_probe_peer(fd, c->x->dead_peer_ms);
     }
     if (connect(fd, addr, len) < 0 && errno != EINPROGRESS) {
         int why = errno;
