@@ -334,7 +334,7 @@ void json_scan_pass(struct json_scan *s, struct json_part *ret)
     *ret = (struct json_part){0};
     s->fresh = false;
     if (!behind) {
-        fail(s, is_text ? "a text has no end" : "a bracket is missing");
+        json_scan_fail(s, is_text ? "a text has no end" : "a bracket is missing");
         return;
     }
     *ret = (struct json_part){.kind = kind, .at = s->at, .len = (size_t)(behind - s->at)};
