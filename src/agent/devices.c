@@ -5,8 +5,7 @@
 #include <string.h>
 
 #define MIB          ((int64_t)1 << 20)
-#define TELL_MIB     256    /* free memory is told again when it moved by more */
-#define TELL_IDLE_MS 300000 /* what was used between jobs is told again after so long */
+#define TELL_MIB     256 /* free memory is told again when it moved by more */
 /* Utilisation is a mean over up to a second, so right after a job of ours it still shows that job.
  */
 #define AFTERGLOW_MS 1200
@@ -113,26 +112,12 @@ static void explain(struct device_view *v, const struct gpu_device *d)
         snprintf(v->why, sizeof v->why, "%s", v->busy.why);
 }
 
-/* Its own counter runs on during jobs; what it counts then is theirs. */
-static void feed_idle(struct device_view *v, const struct gpu_device *dev, int64_t boot_ms,
-                      int64_t interval_ms)
-{
-    struct energy_meter *m = &v->idle;
-    int64_t counted_mj = m->total_mj;
-    energy_meter_feed(m, dev->sample.energy_mj, dev->sample.power_mw,
-                      dev->sample.boot_ms ? dev->sample.boot_ms : boot_ms, interval_ms);
-    if (v->is_ours)
-        m->total_mj = counted_mj;
-}
-
 static void note_changes(struct device_view *v)
 {
     const struct device_told *was = &v->told;
     bool moved = !v->is_ours && llabs(v->use.free_mib - was->free_mib) > TELL_MIB;
     if (moved || v->busy.busy != was->busy || v->foreign != was->foreign ||
         v->health != was->health)
-        v->tell = true;
-    if (v->idle.total_mj != was->idle_mj && v->boot_ms - was->boot_ms >= TELL_IDLE_MS)
         v->tell = true;
 }
 
@@ -150,7 +135,6 @@ bool devices_update(struct devices *d, const struct gpu_report *report,
                 continue;
             v = &d->items[d->count++];
             *v = (struct device_view){.use = {GATE_UNKNOWN, GATE_UNKNOWN}};
-            energy_meter_init(&v->idle, dev->info.uuid);
             d->is_new_set = true;
         }
         set_identity(v, &dev->info);
@@ -161,8 +145,6 @@ bool devices_update(struct devices *d, const struct gpu_report *report,
             read_use(v, &dev->sample, context);
             gate_busy_device(&v->busy, context->limits, &v->use);
         }
-        if (dev->health == GPU_OK)
-            feed_idle(v, dev, report->boot_ms, context->interval_ms);
         explain(v, dev);
         note_changes(v);
         any |= v->tell;
@@ -194,11 +176,6 @@ bool device_may_start(const struct device_view *v, const struct gate_limits *lim
 void device_told(struct device_view *v)
 {
     v->tell = false;
-    v->told = (struct device_told){.free_mib = v->use.free_mib,
-                                   .health = v->health,
-                                   .busy = v->busy.busy,
-                                   .foreign = v->foreign,
-                                   .is_ours = v->is_ours,
-                                   .idle_mj = v->idle.total_mj,
-                                   .boot_ms = v->boot_ms};
+    v->told =
+        (struct device_told){v->use.free_mib, v->health, v->busy.busy, v->foreign, v->is_ours};
 }

@@ -6,7 +6,6 @@
 #ifndef AGENT_DEVICES_H
 #define AGENT_DEVICES_H
 
-#include "agent/energy.h"
 #include "agent/gate.h"
 #include "gpu/gpu.h"
 
@@ -30,14 +29,11 @@ struct device_view {
     int64_t ours_until_ms; /* boot clock: when the last attempt of ours on it ended; 0: never */
     uint32_t strangers;    /* processes in the last look that /proc does not know */
 
-    struct energy_meter idle; /* what it used between jobs, since the agent began */
-
     bool tell; /* something changed that was not told yet */
     struct device_told {
         int64_t free_mib;
         enum gpu_health health;
         bool busy, foreign, is_ours;
-        int64_t idle_mj, boot_ms;
     } told;
 };
 
@@ -56,7 +52,6 @@ struct devices_context {
     enum owner (*owner_of)(void *arg, uint32_t pid);
     bool (*is_held)(void *arg, const char *uuid); /* by an attempt of ours */
     void *arg;
-    int64_t interval_ms; /* between reports */
 };
 
 /* Takes in a report. Returns whether anything is to be told. */

@@ -48,7 +48,6 @@ static void write_device(struct json_out *o, const struct device_view *v)
     jo_bool(o, "foreign", v->foreign);
     jo_int(o, "free_mib", known(v->use.free_mib));
     jo_int(o, "gpu_pct", known(v->use.gpu_pct));
-    jo_int(o, "idle_energy_mj", v->idle.total_mj);
     jo_text(o, "why", v->why);
     jo_end(o);
 }

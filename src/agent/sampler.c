@@ -156,7 +156,7 @@ static void on_report(void *arg, const struct gpu_report *r)
 {
     struct sampler *s = arg;
     struct agent *agent = s->agent;
-    const struct devices_context context = {&agent->gate, owner_of, is_held, s, s->interval_ms};
+    const struct devices_context context = {&agent->gate, owner_of, is_held, s};
     if (devices_update(&agent->devices, r, &context))
         link_wake(agent->link);
     owners_sweep(s->owners);

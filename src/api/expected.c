@@ -20,10 +20,7 @@ struct expected {
     int64_t made_mono_ms, asked_mono_ms;
     int64_t seq;               /* of the view it was made from */
     uint64_t progress_version; /* the same */
-    /* Counts answers that replaced one which readers got although it was out of date: their tags
-     * tell of what it should have been made from, and would hold for ever. */
     uint64_t version;
-    bool old_was_shown;
     struct when_start starts[WHEN_JOBS_MOST]; /* by job */
     size_t count;
     struct run_times *times;
@@ -143,15 +140,14 @@ static void work_out(struct api *a, struct store_reader *r)
     x->progress_version = progress;
     x->made = true;
     x->made_mono_ms = clock_mono_ms();
-    x->version += x->old_was_shown;
-    x->old_was_shown = x->busy = false;
+    x->version++;
+    x->busy = false;
     pthread_mutex_unlock(&x->lock);
     engine_view_release(a->engine, v);
 }
 
-/* Takes on the work where it is due and nobody else is at it. A reader who does not gets what there
- * is, which may be out of date. */
-static bool take_on(struct api *a, int64_t age_ms, bool is_reader)
+/* Takes on the work where it is due and nobody else is at it. */
+static bool take_on(struct api *a, int64_t age_ms)
 {
     struct expected *x = a->expected;
     const struct engine_view *v = engine_view_get(a->engine);
@@ -160,10 +156,10 @@ static bool take_on(struct api *a, int64_t age_ms, bool is_reader)
     uint64_t progress = progress_version(a->progress);
 
     pthread_mutex_lock(&x->lock);
-    bool is_old = !x->made || x->seq != seq || x->progress_version != progress;
-    bool ours = is_old && !x->busy && (!x->made || now - x->made_mono_ms >= age_ms);
+    bool stale = !x->made || ((x->seq != seq || x->progress_version != progress) &&
+                              now - x->made_mono_ms >= age_ms);
+    bool ours = stale && !x->busy;
     x->busy |= ours;
-    x->old_was_shown |= is_old && !ours && is_reader;
     pthread_mutex_unlock(&x->lock);
     return ours;
 }
@@ -174,7 +170,7 @@ void expected_refresh(struct api *a, struct store_reader *r)
     pthread_mutex_lock(&x->lock);
     x->asked_mono_ms = clock_mono_ms();
     pthread_mutex_unlock(&x->lock);
-    if (take_on(a, MOST_AGE_MS, true))
+    if (take_on(a, MOST_AGE_MS))
         work_out(a, r);
 }
 
@@ -215,7 +211,7 @@ void expected_tick(struct api *a)
     pthread_mutex_lock(&x->lock);
     bool wanted = clock_mono_ms() - x->asked_mono_ms < INTEREST_MS;
     pthread_mutex_unlock(&x->lock);
-    if (!wanted || !take_on(a, LEAST_AGE_MS, false) || api_work(a, on_worker, on_done, a))
+    if (!wanted || !take_on(a, LEAST_AGE_MS) || api_work(a, on_worker, on_done, a))
         return;
     pthread_mutex_lock(&x->lock);
     x->busy = false; /* too much waits for the workers: the next tick */

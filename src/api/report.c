@@ -127,7 +127,7 @@ static int read_host(const json_t *object, struct report *r, struct err *e)
 
 struct device_in {
     const char *uuid, *model, *vendor, *health, *why;
-    int64_t index, memory_mib, free_mib, gpu_pct, idle_energy_mj;
+    int64_t index, memory_mib, free_mib, gpu_pct;
     bool busy, foreign;
 };
 
@@ -145,7 +145,6 @@ static int read_device(const json_t *object, struct device_report *ret, struct e
         {"foreign", JSON_FIELD_BOOL, AT(foreign)},
         {"free_mib", JSON_FIELD_INT, AT(free_mib), .least = 0, .most = NUMBER_MOST},
         {"gpu_pct", JSON_FIELD_INT, AT(gpu_pct), .least = 0, .most = 100},
-        {"idle_energy_mj", JSON_FIELD_INT, AT(idle_energy_mj), .least = 0, .most = BIG},
         {"why", JSON_FIELD_TEXT, AT(why)},
     };
 #undef AT
@@ -164,7 +163,6 @@ static int read_device(const json_t *object, struct device_report *ret, struct e
     ret->foreign = in.foreign;
     ret->free_mib = in.free_mib;
     ret->gpu_pct = in.gpu_pct;
-    ret->idle_energy_mj = in.idle_energy_mj;
     return 0;
 }
 

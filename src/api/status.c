@@ -36,11 +36,10 @@ static void write_nodes(struct json_out *o, const struct fleet_view *v)
 struct today {
     int64_t device[DEVICE_STATES], total;
     int64_t bucket[BUCKET_COUNT];
-    int64_t energy_mj, idle_mj, cost_micros;
+    int64_t energy_mj, cost_micros;
 };
 
-/* Device time of today at today's price, and the energy of attempts that ended today; what was used
- * between jobs is nobody's cost. */
+/* Device time of today at today's price, and the energy of attempts that ended today. */
 static void sum_up(const struct fleet_view *v, int64_t now_ms, struct today *ret)
 {
     *ret = (struct today){0};
@@ -55,10 +54,8 @@ static void sum_up(const struct fleet_view *v, int64_t now_ms, struct today *ret
         for (enum bucket b = 0; b < BUCKET_COUNT; b++)
             ret->bucket[b] += now.bucket[b];
         ret->energy_mj += now.energy_mj;
-        ret->idle_mj += now.idle_mj;
-        ret->cost_micros +=
-            meter_cost_micros(&v->policy, v->policy.gpu_hour_micros, 1,
-                              now.bucket[BUCKET_JOBS] / 1000000, now.energy_mj - now.idle_mj);
+        ret->cost_micros += meter_cost_micros(&v->policy, v->policy.gpu_hour_micros, 1,
+                                              now.bucket[BUCKET_JOBS] / 1000000, now.energy_mj);
     }
 }
 
@@ -123,8 +120,6 @@ void serve_status(struct call *c)
         jo_int(&o, "cost_today_micros", today.cost_micros);
         jo_text(&o, "currency", v->policy.currency);
         jo_fixed(&o, "energy_today_joules", today.energy_mj, 1000);
-        jo_fixed(&o, "energy_jobs_today_joules", today.energy_mj - today.idle_mj, 1000);
-        jo_fixed(&o, "energy_idle_today_joules", today.idle_mj, 1000);
     }
     device_time_write(&o, "time", today.bucket);
     jo_int(&o, "ledger_seq", v->last_seq);

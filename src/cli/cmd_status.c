@@ -134,11 +134,6 @@ static void status_below(struct cli *c, const json_t *s, struct text *out)
                      *view_text(s, "currency") ? view_text(s, "currency") : "USD");
         text_add(out, ", ");
         figure_energy(out, view_number(s, "energy_today_joules", 0));
-        if (view_number(s, "energy_idle_today_joules", 0) > 0) {
-            text_add(out, ", of it ");
-            figure_energy(out, view_number(s, "energy_idle_today_joules", 0));
-            text_add(out, " between jobs");
-        }
         text_add_char(out, '\n');
     }
     add_targets(c, s, out);

@@ -261,19 +261,3 @@ int apply_device(struct core *c, const struct event *ev, struct err *e)
     queue_wake_node(c->fleet, d->node);
     return 0;
 }
-
-int apply_device_energy(struct core *c, const struct event *ev, struct err *e)
-{
-    if (!fleet_device(core_view(c), ev->subject))
-        return err_set(e, ERR_CONFLICT, "device %lld is not known", (long long)ev->subject);
-    struct device *d = device_edit(c, ev->subject, ev->time_ms);
-    int64_t now = ev->DEVICE_ENERGY.idle_counter_mj, before = d->idle_counter_mj;
-    int64_t used = now >= before ? now - before : now;
-    d->idle_counter_mj = now;
-    d->idle_told_ms = ev->time_ms;
-    d->idle_mj += used;
-    d->energy_mj += used;
-    put_device(c, d->id);
-    put_device_time(c, d);
-    return 0;
-}

@@ -122,7 +122,6 @@ static int (*const apply[EVENT_KINDS])(struct core *, const struct event *, stru
     [EVENT_ID_JOB_DUE] = apply_job_due,
     [EVENT_ID_JOB_HELD] = apply_job_hold,
     [EVENT_ID_JOB_RELEASED] = apply_job_hold,
-    [EVENT_ID_DEVICE_ENERGY] = apply_device_energy,
 };
 
 int core_apply(struct core *c, const struct event *ev, struct batch *batch, struct err *e)

@@ -42,9 +42,8 @@ static const struct field device_fields[] = {
     N(id) T(uuid) T(model) T(vendor) N(node) N(number) N(since_ms) N(first_seen_ms) N(memory_mib)
         N(free_mib) N(health) N(busy) N(foreign) N(gpu_pct) T(why) N(twin) N(day) N(upto_ms)
             N(bucket[0]) N(bucket[1]) N(bucket[2]) N(bucket[3]) N(bucket[4]) N(bucket[5])
-                N(bucket[6]) N(bucket[7]) N(energy_mj) N(idle_mj) N(idle_counter_mj)
-                    N(idle_told_ms)};
-_Static_assert(sizeof(ROW) == 496 && BUCKET_COUNT == 8, "a member more?");
+                N(bucket[6]) N(bucket[7]) N(energy_mj)};
+_Static_assert(sizeof(ROW) == 472 && BUCKET_COUNT == 8, "a member more?");
 #undef ROW
 #define ROW struct job
 static const struct field job_fields[] = {

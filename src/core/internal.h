@@ -28,7 +28,6 @@ int apply_policy(struct core *c, const struct event *ev, struct err *e);
 int apply_principal(struct core *c, const struct event *ev, struct err *e);
 int apply_node(struct core *c, const struct event *ev, struct err *e);
 int apply_device(struct core *c, const struct event *ev, struct err *e);
-int apply_device_energy(struct core *c, const struct event *ev, struct err *e);
 /* Brings a device's account up to date; call it before the device changes. */
 struct device *device_edit(struct core *c, int64_t id, int64_t now_ms);
 /* Chains the device to its node, in the order of their numbers. */

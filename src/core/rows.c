@@ -102,19 +102,15 @@ void put_device(struct core *c, int64_t id)
                            .health = d->health,
                            .since_ms = d->since_ms,
                            .first_seen_ms = d->first_seen_ms,
-                           .twin = d->twin,
-                           .idle_counter_mj = d->idle_counter_mj};
+                           .twin = d->twin};
     if (c->batch)
         batch_put(c->batch, TABLE_ID_DEVICE, &r);
 }
 
 void put_device_time(struct core *c, const struct device *d)
 {
-    struct device_time_row r = {.device = d->id,
-                                .day = d->day,
-                                .upto_ms = d->upto_ms,
-                                .energy_mj = d->energy_mj,
-                                .idle_mj = d->idle_mj};
+    struct device_time_row r = {
+        .device = d->id, .day = d->day, .upto_ms = d->upto_ms, .energy_mj = d->energy_mj};
 #define X(id, name) r.name = d->bucket[BUCKET_##id];
     BUCKETS(X)
 #undef X
@@ -347,7 +343,6 @@ static int load_device(struct core *c, const struct device_row *r, struct err *e
     d->memory_mib = d->free_mib = (uint32_t)r->memory_mib;
     d->health = (int32_t)r->health;
     d->twin = r->twin;
-    d->idle_counter_mj = r->idle_counter_mj;
     d->since_ms = r->since_ms;
     d->first_seen_ms = d->upto_ms = r->first_seen_ms;
     d->day = r->first_seen_ms / 86400000;
@@ -370,7 +365,6 @@ static int load_device_time(struct core *c, const struct device_time_row *r, str
     d->day = r->day;
     d->upto_ms = r->upto_ms;
     d->energy_mj = r->energy_mj;
-    d->idle_mj = r->idle_mj;
 #define X(id, name) d->bucket[BUCKET_##id] = r->name;
     BUCKETS(X)
 #undef X

@@ -120,7 +120,6 @@ struct device_report {
     char uuid[FLEET_NAME + 32], model[FLEET_NAME], vendor[16], why[128];
     int64_t number, memory_mib;
     int64_t health, busy, foreign, free_mib, gpu_pct; /* health: enum device_health */
-    int64_t idle_energy_mj; /* used between jobs, as the agent has counted since it began */
 };
 
 /* What an agent says of one attempt. */

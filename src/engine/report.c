@@ -8,8 +8,6 @@
 #include "core/queue/queue.h"
 #include "engine/internal.h"
 
-enum { ENERGY_LEAST_MS = 60000 };
-
 static const struct fleet_view *view(struct engine *g)
 {
     return &g->core.fleet->view;
@@ -84,22 +82,6 @@ void report_check_twins(struct engine *g)
     }
 }
 
-/* What the device used between jobs is written down now and then: in a large fleet not more than a
- * row a second in all. */
-static void see_energy(struct engine *g, const struct device *d, const struct device_report *r)
-{
-    int64_t least_ms = 1000 * view(g)->device_count;
-    int64_t now = engine_clock_now(&g->clock, clock_mono_ms());
-    if (least_ms < ENERGY_LEAST_MS)
-        least_ms = ENERGY_LEAST_MS;
-    if (d->twin || !r->idle_energy_mj || r->idle_energy_mj == d->idle_counter_mj ||
-        now - d->idle_told_ms < least_ms)
-        return;
-    struct event ev = {.kind = EVENT_ID_DEVICE_ENERGY, .subject = d->id};
-    ev.DEVICE_ENERGY.idle_counter_mj = r->idle_energy_mj;
-    engine_event(g, &ev);
-}
-
 /* IS_HELLO: the node may have got devices that it had not before. */
 static void see_device(struct engine *g, int64_t node, const struct device_report *r, bool is_hello)
 {
@@ -119,7 +101,6 @@ static void see_device(struct engine *g, int64_t node, const struct device_repor
         d = fleet_device(view(g), ev.subject);
         is_hello = true;
     }
-    see_energy(g, d, r);
     if (r->health != DEVICE_GONE)
         twin = is_hello ? find_twin(g, node, r->uuid) : d->twin;
     if (d->twin == twin && d->health == r->health && d->busy == r->busy &&

@@ -54,12 +54,6 @@ const struct sqlite_migration sqlite_migrations[] = {
      "CREATE TABLE attempt_note(job INTEGER NOT NULL DEFAULT 0, kind INTEGER NOT NULL DEFAULT 0,"
      " n INTEGER NOT NULL DEFAULT 0, text TEXT, PRIMARY KEY(job, kind, n)) STRICT, WITHOUT ROWID",
      "DROP TABLE attempt_note"},
-    {"devices use energy between jobs, too",
-     "ALTER TABLE device ADD COLUMN idle_counter_mj INTEGER NOT NULL DEFAULT 0;\n"
-     "ALTER TABLE device_time ADD COLUMN idle_mj INTEGER NOT NULL DEFAULT 0",
-     "UPDATE device_time SET energy_mj = energy_mj - idle_mj;\n"
-     "ALTER TABLE device_time DROP COLUMN idle_mj;\n"
-     "ALTER TABLE device DROP COLUMN idle_counter_mj"},
 };
 const int sqlite_newest = COUNT_OF(sqlite_migrations);
 

@@ -206,24 +206,3 @@ def test_until_the_store_is_loaded_only_health_answers(build):
         assert p.ask("GET", "/api/v1/status").status_code == 200
     finally:
         p.stop()
-
-
-def test_energy_between_jobs_is_shown_beside_that_of_jobs(build):
-    p = Plant(build)
-    try:
-        p.start_reeved()
-        agent = FakeAgent(p, "a")
-        agent.devices[0]["idle_energy_mj"] = 5000
-        agent.start()
-        p.submit(["x"])
-        line = agent.next_line()
-        agent.say(line, "started")
-        agent.say(line, "ended", outcome="completed", exit_code=0, run_ms=1000, energy_mj=7000, energy_measured=True)
-        status = p.ask("GET", "/api/v1/status").json()
-        energy = [status[f"energy_{what}_joules"] for what in ("jobs_today", "idle_today", "today")]
-        assert energy == [7, 5, 12]
-        rows = p.ask("GET", "/api/v1/ledger?kind=device.energy").json()["items"]
-        assert [r["body"] for r in rows] == [{"idle_counter_mj": 5000}]
-        agent.close()
-    finally:
-        p.stop()

@@ -96,10 +96,7 @@ struct device {
     /* The day's account: buckets in microseconds x thousandths of the device. */
     int64_t day, upto_ms; /* day: days since 1970 */
     int64_t bucket[BUCKET_COUNT];
-    int64_t energy_mj; /* of attempts that ended today, and between jobs */
-    int64_t idle_mj;   /* the latter alone */
-    /* What its agent has counted between jobs, and when that was last written down. */
-    int64_t idle_counter_mj, idle_told_ms;
+    int64_t energy_mj; /* of attempts that ended today */
 };
 
 struct job {

@@ -32,7 +32,7 @@ void meter_advance_into(struct device *d, enum bucket bucket, int64_t now_ms, me
             on_day(arg, d);
         d->day++;
         memset(d->bucket, 0, sizeof d->bucket);
-        d->energy_mj = d->idle_mj = 0;
+        d->energy_mj = 0;
     }
 }
 

@@ -1,5 +1,4 @@
 #include "agent/devices.h"
-#include "base/mem.h"
 #include "machine.h"
 #include "test.h"
 
@@ -44,37 +43,6 @@ TEST("what a job of ours uses counts as free, what others use does not")
     CHECK_INT(d->items[1].use.free_mib, 1024);
     CHECK(d->items[1].busy.busy && d->items[1].foreign);
     CHECK(strstr(d->items[1].why, "1024 MiB free"));
-    free(d);
-}
-
-TEST("energy between jobs is counted, that of jobs is not, and it is told every few minutes")
-{
-    struct devices *d = calloc(1, sizeof *d);
-    auto_free struct gpu_report *r = a_report(1);
-    struct gpu_sample *g = &r->devices[0].sample;
-    static const struct {
-        int64_t at_s, counter_mj;
-        const char *held;
-        int64_t idle_mj;
-    } looks[] = {
-        {10, 1000, NULL, 0},       {20, 1500, NULL, 500},  {30, 9000, "GPU-0", 500},
-        {40, 20000, "GPU-0", 500}, {50, 20300, NULL, 800}, {60, 100, NULL, 900},
-        {70, 400, NULL, 1200},
-    };
-    for (size_t i = 0; i < COUNT_OF(looks); i++) {
-        r->boot_ms = g->boot_ms = looks[i].at_s * 1000;
-        g->energy_mj = looks[i].counter_mj;
-        look(d, r, looks[i].held);
-        CHECK_INT(d->items[0].idle.total_mj, looks[i].idle_mj);
-    }
-    tell_all(d);
-    r->boot_ms = g->boot_ms = 200 * 1000;
-    g->energy_mj = 500;
-    CHECK(!look(d, r, NULL));
-    r->boot_ms = g->boot_ms = 371 * 1000;
-    g->energy_mj = 600;
-    CHECK(look(d, r, NULL));
-    CHECK_INT(d->items[0].idle.total_mj, 1400);
     free(d);
 }
 

@@ -68,7 +68,7 @@ TEST("a report carries the fields of the protocol")
         "\"devices\":[{\"uuid\":\"GPU-1\",\"index\":2,\"model\":\"M\",\"vendor\":\"nvidia\","
         "\"memory_mib\":10240,\"health\":\"faulty\",\"busy\":true,\"foreign\":true,\"free_mib\":"
         "9000,"
-        "\"gpu_pct\":7,\"idle_energy_mj\":0,\"why\":\"w\"}],"
+        "\"gpu_pct\":7,\"why\":\"w\"}],"
         "\"attempts\":[{\"id\":\"a\",\"job\":7,\"n\":1,\"state\":\"started\",\"ago_ms\":20},"
         "{\"id\":\"a\",\"job\":7,\"n\":1,\"state\":\"ended\",\"ago_ms\":3,\"outcome\":\"failed\","
         "\"exit_code\":3,\"signal\":0,\"run_ms\":17,\"energy_mj\":5,\"energy_measured\":true,"

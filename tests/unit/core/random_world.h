@@ -36,14 +36,7 @@ static inline void random_step(struct world *w)
 {
     int64_t job;
     w->now_ms += rand() % 20000;
-    switch (rand() % 12) {
-    case 11: {
-        struct event ev = {.kind = EVENT_ID_DEVICE_ENERGY,
-                           .subject = 1 + rand() % seen(w)->device_count};
-        ev.DEVICE_ENERGY.idle_counter_mj = rand() % 100000;
-        CHECK_OK(happen(w, ev));
-        break;
-    }
+    switch (rand() % 11) {
     case 10:
         hold_or_release_any(w);
         break;

@@ -289,38 +289,6 @@ TEST("a job that pauses and is held waits for both to be over, whichever ends fi
     }
 }
 
-static void use_between_jobs(struct world *w, int64_t device, int64_t counter_mj)
-{
-    struct event ev = {.kind = EVENT_ID_DEVICE_ENERGY, .subject = device};
-    ev.DEVICE_ENERGY.idle_counter_mj = counter_mj;
-    CHECK_OK(happen(w, ev));
-}
-
-TEST("a device's energy is that of its jobs and what it used between them, both known apart")
-{
-    struct world w;
-    world_begin(&w);
-    int64_t u = add_user(&w, "alice"), job = submit(&w, .user = u);
-    add_node(&w, "n", 1, 10240);
-    use_between_jobs(&w, 1, 700);
-    plan(&w);
-    CHECK_OK(start(&w, job));
-    CHECK_OK(finish(&w, job, OUTCOME_COMPLETED));
-    use_between_jobs(&w, 1, 1000);
-    CHECK_INT(fleet_device(seen(&w), 1)->idle_mj, 1000);
-    CHECK_INT(fleet_device(seen(&w), 1)->energy_mj, 1000 + 100001);
-    /* Its agent began anew; said twice it is counted once; the next day has an account of its own.
-     */
-    use_between_jobs(&w, 1, 50);
-    use_between_jobs(&w, 1, 50);
-    CHECK_INT(fleet_device(seen(&w), 1)->idle_mj, 1050);
-    w.now_ms += 86400000;
-    use_between_jobs(&w, 1, 80);
-    CHECK_INT(fleet_device(seen(&w), 1)->idle_mj, 30);
-    CHECK_INT(fleet_device(seen(&w), 1)->energy_mj, 30);
-    world_end(&w);
-}
-
 /* ---- properties over long random histories ---- */
 
 static void check_buckets(struct world *w)

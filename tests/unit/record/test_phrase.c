@@ -26,9 +26,9 @@ TEST("a language is asked for as browsers do")
 
 TEST("a kept sentence is read in the reader's language with what was filled in")
 {
-    check("exited with status 3", "종료 코드 3(으)로 끝남");
+    check("exited with status 3", "끝남(종료 코드 3)");
     check("exited with status 0; 2 processes it left behind were ended",
-          "종료 코드 0(으)로 끝남; 남겨 둔 프로세스 2개도 종료함");
+          "끝남(종료 코드 0); 남겨 둔 프로세스 2개도 종료함");
     check("ended by signal 11 (Segmentation fault)", "신호 11(Segmentation fault)에 의해 종료됨");
     check("cancelled: cancelled by bob", "취소됨: bob이(가) 취소함");
     check("work dir '/home/it's here' cannot be used by 'bob': Permission denied",

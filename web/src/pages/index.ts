@@ -3,6 +3,7 @@ import { html, type TemplateResult } from 'lit'
 import type { Place } from '../router.ts'
 import './device.ts'
 import './fleet.ts'
+import './job.ts'
 import './jobs.ts'
 import './ledger.ts'
 import './overview.ts'
@@ -13,8 +14,8 @@ import './submit.ts'
 export const pages: Record<string, (place: Place) => TemplateResult> = {
   people: place => html`<reeve-people .place=${place}></reeve-people>`,
   queue: place => html`<reeve-queue .query=${place.query}></reeve-queue>`,
-  jobs: place => html`<reeve-jobs .query=${place.query}></reeve-jobs>`,
   ledger: place => html`<reeve-ledger .place=${place}></reeve-ledger>`,
+  jobs: place => (place.id ? html`<reeve-job .number=${place.id}></reeve-job>` : html`<reeve-jobs .query=${place.query}></reeve-jobs>`),
   submit: () => html`<reeve-submit></reeve-submit>`,
   overview: () => html`<reeve-overview></reeve-overview>`,
   fleet: place => (place.id ? html`<reeve-device .place=${place}></reeve-device>` : html`<reeve-fleet .place=${place}></reeve-fleet>`),

@@ -20,6 +20,8 @@ const paths = {
   alert: svg`<path d="M8 2.2 14.5 13.5h-13zM8 6.5v3.2M8 11.4v.4"/>`,
   search: svg`<circle cx="7" cy="7" r="4.3"/><path d="M10.3 10.3 14 14"/>`,
   down: svg`<path d="M8 2.5v8M4.5 7.3 8 10.8l3.5-3.5M3 13.5h10"/>`,
+  up: svg`<path d="M3.5 10 8 5.5l4.5 4.5"/>`,
+  next: svg`<path d="M3.5 6 8 10.5 12.5 6"/>`,
   copy: svg`<rect x="5.5" y="5.5" width="8" height="8" rx="1.2"/><path d="M10.5 5.5V3.7A1.2 1.2 0 0 0 9.3 2.5H3.7a1.2 1.2 0 0 0-1.2 1.2v5.6a1.2 1.2 0 0 0 1.2 1.2h1.8"/>`,
   user: svg`<circle cx="8" cy="5.5" r="2.8"/><path d="M2.8 13.8c.5-2.9 2.6-4.3 5.2-4.3s4.7 1.4 5.2 4.3"/>`,
   retry: svg`<path d="M13 8a5 5 0 1 1-1.6-3.7M13 2.5v3h-3"/>`,

@@ -57,13 +57,14 @@ export interface Attempt {
   cost_micros?: number | null
   currency?: string
   results?: Results | null
+  /** What it left as result.json. */
+  metadata?: Record<string, unknown> | null
 }
 
 export interface Results {
   node?: string | null
   path?: string | null
   files?: { name: string; size: number }[]
-  outcome?: Record<string, unknown> | null
 }
 
 /** Fields that the reader may not see are absent. */
@@ -103,6 +104,7 @@ export interface Job {
   env?: Record<string, string>
   work_dir?: string | null
   config_file?: string | null
+  progress_pattern?: string | null
   energy_joules?: number | null
   cost_micros?: number | null
   currency?: string
@@ -293,7 +295,9 @@ export interface HistoryRow {
   attempt?: number | null
   node?: string | null
   devices?: DeviceRef[]
+  outcome?: string | null
   exit_code?: number | null
+  signal?: number | null
 }
 
 export interface Template {

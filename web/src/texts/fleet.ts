@@ -20,7 +20,6 @@ export const fleet = {
   'fleet.empty.next': ['Add a node', '노드 추가'],
   'fleet.nothing': ['No GPU is like that.', '조건에 맞는 GPU가 없습니다.'],
   'fleet.nothing.next': ['Show all GPUs', '전체 GPU 보기'],
-  'fleet.allNodes': ['All nodes', '전체 노드'],
   'fleet.since': ['Since', '상태 변경'],
   'fleet.lastReport': ['Last report', '마지막 보고'],
   'fleet.agent': ['Agent', '에이전트'],

@@ -11,7 +11,6 @@ export const frame = {
   'nav.people': ['Users', '사용자'],
   'nav.ledger': ['Ledger', '원장'],
   'nav.skip': ['Skip to content', '본문으로 건너뛰기'],
-  'nav.more': ['More', '더 보기'],
 
   'frame.live': ['Live', '실시간'],
   'frame.connecting': ['Connecting', '연결 중'],
@@ -20,7 +19,6 @@ export const frame = {
     'The server does not answer. What you see may be out of date; the page goes on by itself as soon as it answers.',
     '서버가 응답하지 않습니다. 지금 보이는 내용은 최신이 아닐 수 있으며, 서버가 응답하면 자동으로 이어집니다.',
   ],
-  'frame.signedInAs': ['Signed in as {user}', '{user}(으)로 로그인함'],
   'frame.signOut': ['Sign out', '로그아웃'],
   'frame.theme': ['Theme', '테마'],
   'frame.theme.auto': ['As the system', '시스템 설정'],
@@ -47,7 +45,6 @@ export const frame = {
     'This link has been used or is older than 10 minutes. Ask for a fresh one with the command below.',
     '이미 사용했거나 10분이 지난 링크입니다. 아래 명령으로 새 링크를 받으세요.',
   ],
-  'signin.ended': ['You have been signed out.', '로그아웃되었습니다.'],
 
   'problem.unreachable': ['The server does not answer.', '서버가 응답하지 않습니다.'],
   'problem.unreachable.next': ['Trying again by itself.', '자동으로 다시 시도합니다.'],

@@ -3,13 +3,14 @@
 import { overview } from './overview.ts'
 import { fleet } from './fleet.ts'
 import { frame } from './frame.ts'
+import { job } from './job.ts'
 import { jobs } from './jobs.ts'
 import { ledger } from './ledger.ts'
 import { people } from './people.ts'
 import { submit } from './submit.ts'
 import { words } from './words.ts'
 
-const table = { ...words, ...frame, ...overview, ...fleet, ...submit, ...people, ...jobs, ...ledger } satisfies Texts
+const table = { ...words, ...frame, ...overview, ...fleet, ...submit, ...people, ...jobs, ...ledger, ...job } satisfies Texts
 
 export type Texts = Record<string, readonly [en: string, ko: string]>
 export type TextKey = keyof typeof table

@@ -17,7 +17,6 @@ export const ledger = {
   'ledger.none': ['No row is like that.', '조건에 맞는 기록이 없습니다.'],
   'ledger.none.next': ['Show everything', '전체 기록 보기'],
   'ledger.fresh': ['{n} new', '새 기록 {n}개'],
-  'ledger.more': ['Reading on …', '더 읽는 중 …'],
   'ledger.time': ['When', '시각'],
   'ledger.event': ['What happened', '내용'],
   'ledger.number': ['Row', '행'],

@@ -25,7 +25,6 @@ export const overview = {
   'aim.none': ['not measured yet', '아직 측정되지 않음'],
 
   'attention.title': ['Needs attention', '확인이 필요한 항목'],
-  'attention.nothing': ['Nothing needs attention.', '확인이 필요한 항목이 없습니다.'],
   'attention.nodeUnknown': ['Node {node} is silent since {time}; its GPUs are not given out.', '노드 {node}이(가) {time}부터 응답하지 않아 GPU를 할당하지 않습니다.'],
   'attention.nodeLost': ['Node {node} is lost since {time}.', '노드 {node}이(가) {time}에 유실되었습니다.'],
   'attention.deviceFaulty': ['GPU {index} of node {node}: {health}', '노드 {node}의 GPU {index}: {health}'],
@@ -36,7 +35,6 @@ export const overview = {
   'overview.gpus': ['GPUs', 'GPU'],
   'overview.lastHour': ['last hour', '최근 1시간'],
   'overview.lastQuarter': ['last 15 minutes', '최근 15분'],
-  'overview.who': ['Job', '작업'],
   'overview.noGpus': ['No GPU has been reported yet.', '아직 보고된 GPU가 없습니다.'],
   'overview.noGpus.next': ['An agent on each GPU machine reports them; reeve up starts one here.', 'GPU 서버마다 에이전트가 보고합니다. reeve up은 이 컴퓨터에서 하나를 시작합니다.'],
   'overview.devicesMap': ['{n} GPUs, coloured by use', 'GPU {n}개 (사용률별 색상)'],
