@@ -23,7 +23,7 @@ const TALL = 40
 
 type Order = 'place' | 'use' | 'memory' | 'power' | 'temperature' | 'state'
 
-const share = (d: Device) => (d.memory_total_mib ? (d.memory_used_mib ?? 0) / d.memory_total_mib : -1)
+const share = (d: Device) => (d.memory_total_mib && d.memory_used_mib != null ? d.memory_used_mib / d.memory_total_mib : -1)
 
 const ranks: Record<Order, (d: Device) => number> = {
   place: () => 0,
@@ -42,6 +42,9 @@ const orderNames: Record<Order, TextKey> = {
   power: 'word.power',
   temperature: 'word.temperature',
 }
+
+/** What a silent node said last is not how its GPUs are now. */
+const asKnown = (d: Device): Device => (d.state === 'unknown' ? { ...d, gpu_utilization: null, memory_used_mib: null, power_watts: null, temperature_celsius: null } : d)
 
 class Fleet extends Part {
   static override properties = { place: { attribute: false } }
@@ -76,7 +79,7 @@ class Fleet extends Part {
 
   private chosen(all: Device[]): Device[] {
     const q = this.query
-    const list = all.filter(d => (!q.node || d.node === q.node) && (!q.model || d.model === q.model) && (!q.state || d.state === q.state))
+    const list = all.filter(d => (!q.node || d.node === q.node) && (!q.model || d.model === q.model) && (!q.state || d.state === q.state)).map(asKnown)
     const rank = ranks[q.order]
     const way = q.down ? -1 : 1
     return list.sort((a, b) => (rank(a) - rank(b)) * way || a.node.localeCompare(b.node, undefined, { numeric: true }) || a.index - b.index)
@@ -128,14 +131,20 @@ class Fleet extends Part {
   private nodeRows(known: Node[]) {
     const rows = new Map((this.hour.value?.items ?? []).map(row => [row.id, row]))
     const percent = (v: number | null, name: string) => meter(v === null ? null : v / 100, f.percent(v), name)
+    // A user sees no figures of nodes.
+    const measured: Column<Node>[] = rows.size
+      ? [
+          { head: t('word.cpu'), width: 'minmax(7rem, 1fr)', from: 'm', phone: false, cell: n => percent(lastValue(rows.get(n.name)?.cpu_usage), t('word.cpu')) },
+          { head: t('word.memory'), width: 'minmax(7rem, 1fr)', from: 'm', phone: false, cell: n => percent(lastValue(rows.get(n.name)?.memory_usage), t('word.memory')) },
+        ]
+      : []
     const held = (n: Node) => n.devices.filter(d => d.state === 'allocated' || d.state === 'busy').length
     const columns: Column<Node>[] = [
       { head: t('word.node'), width: 'minmax(8rem, 1.4fr)', cell: n => html`<a class="strong" href=${to('fleet', null, { node: n.name })}>${n.name}</a>` },
       { head: t('word.state'), width: 'minmax(6.5rem, 1fr)', cell: n => nodeState(n) },
       { head: t('word.gpus'), width: '4.5rem', right: true, second: true, cell: n => html`${f.number(held(n))} / ${f.number(n.devices.length)}` },
-      { head: t('word.cpu'), width: 'minmax(7rem, 1fr)', from: 'm', phone: false, cell: n => percent(lastValue(rows.get(n.name)?.cpu_usage), t('word.cpu')) },
-      { head: t('word.memory'), width: 'minmax(7rem, 1fr)', from: 'm', phone: false, cell: n => percent(lastValue(rows.get(n.name)?.memory_usage), t('word.memory')) },
-      { head: t('fleet.lastReport'), width: 'minmax(6rem, .9fr)', second: true, cell: n => html`<span title=${f.exact(n.last_report_at)}>${f.ago(n.last_report_at)}</span>` },
+      ...measured,
+      { head: t('fleet.connection'), width: 'minmax(6rem, .9fr)', second: true, cell: n => html`<span title=${f.exact(n.last_report_at)}>${n.connected ? t('fleet.connected') : f.ago(n.last_report_at)}</span>` },
       { head: t('fleet.since'), width: 'minmax(6.5rem, .9fr)', from: 'l', phone: false, cell: n => html`<span title=${f.exact(n.since)}>${f.moment(n.since)}</span>` },
       { head: t('fleet.isolation'), width: 'minmax(7rem, 1fr)', from: 'l', phone: false, cell: n => isolation(n) },
       { head: t('fleet.skew'), width: 'minmax(5rem, .7fr)', from: 'l', phone: false, cell: n => skew(n) },

@@ -37,9 +37,9 @@ class People extends Part {
   static override properties = { place: { attribute: false } }
   declare place: Place
 
-  private users = new Whole<User>(this, '/api/v1/users', e => e.kind.startsWith('principal.'))
-  private tokens = new Whole<Token>(this, '/api/v1/tokens', e => /^(token|principal)\./.test(e.kind))
-  private enrolments = new Whole<Enrolment>(this, '/api/v1/enrolments', e => /^(enrolment\.|node\.enrolled)/.test(e.kind))
+  private users = new Whole<User>(this, '/api/v1/users', e => e.kind.startsWith('principal.'), 'admin')
+  private tokens = new Whole<Token>(this, '/api/v1/tokens', e => /^(token|principal)\./.test(e.kind), 'admin')
+  private enrolments = new Whole<Enrolment>(this, '/api/v1/enrolments', e => /^(enrolment\.|node\.enrolled)/.test(e.kind), 'admin')
 
   constructor() {
     super()

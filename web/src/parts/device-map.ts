@@ -167,6 +167,7 @@ export class DeviceMap extends Part {
     return html`<ul class="map-legend">
       ${entry('device.available', svg`<rect class="map-free" x="1" y="1" width="12" height="12" rx="2"/>`)}
       <li><span class="map-scale" aria-hidden="true"></span>${t('map.use')} ${f.percent(0)} – ${f.percent(100)}</li>
+      ${this.devices.some(isUntold) ? entry('map.untold', svg`<rect class="map-free map-used" x="1" y="1" width="12" height="12" rx="2"/><rect class="map-dot" x="5" y="5" width="4" height="4"/>`) : nothing}
       ${entry('map.foreign', svg`<rect class="map-free" x="1" y="1" width="12" height="12" rx="2"/><path class="map-busy" d="M13 4v9H4z"/>`)}
       ${entry('device.faulty', svg`<rect class="map-faulty" x="1" y="1" width="12" height="12" rx="2"/><path class="map-faulty" d="M4 4l6 6M10 4l-6 6"/>`)}
       ${entry('device.unknown', svg`<rect class="map-unknown" x="1" y="1" width="12" height="12" rx="2"/><path class="map-unknown-dash" d="M4 7h6"/>`)}
@@ -284,6 +285,11 @@ interface Pen {
   sunken: string
 }
 
+const isUsed = (d: Device) => d.state === 'allocated' || d.state === 'busy'
+
+/** In use by a job whose figures the reader may not see. */
+const isUntold = (d: Device) => isUsed(d) && d.gpu_utilization == null
+
 function box(g: CanvasRenderingContext2D, x: number, y: number, size: number) {
   g.beginPath()
   g.roundRect(x, y, size, size, Math.min(3, size / 5))
@@ -293,18 +299,20 @@ function drawCell({ g, size, line, use, wait, bad, badSoft, quiet, sunken }: Pen
   const state = device.state
   box(g, x + 0.5, y + 0.5, size - 1)
   g.lineWidth = 1
-  if (state === 'allocated' || state === 'busy') {
+  if (isUsed(device)) {
     g.fillStyle = sunken
     g.fill()
     g.fillStyle = use
-    g.globalAlpha = 0.14 + 0.86 * Math.min(1, Math.max(0, (device.gpu_utilization ?? 0) / 100))
-    g.fill()
+    const known = device.gpu_utilization != null
+    if (known) g.globalAlpha = 0.14 + 0.86 * Math.min(1, Math.max(0, device.gpu_utilization! / 100))
+    if (known) g.fill()
+    else g.fillRect(x + size * 0.32, y + size * 0.32, size * 0.36, size * 0.36)
     g.globalAlpha = 1
   } else if (state !== 'available') {
     g.fillStyle = state === 'faulty' ? badSoft : sunken
     g.fill()
   }
-  g.strokeStyle = state === 'faulty' ? bad : state === 'allocated' || state === 'busy' ? use : line
+  g.strokeStyle = state === 'faulty' ? bad : isUsed(device) ? use : line
   g.stroke()
   const inset = size * 0.3
   g.beginPath()

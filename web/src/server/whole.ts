@@ -3,6 +3,7 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit'
 import { get, Problem, url } from './client.ts'
 import { live } from './live.ts'
+import { session } from './session.ts'
 import type { Event, Page } from './types.ts'
 
 const PAGE = 1_000
@@ -20,11 +21,13 @@ export class Whole<T> implements ReactiveController {
     private readonly host: ReactiveControllerHost,
     private readonly path: string,
     private readonly on: (event: Event) => boolean,
+    private readonly permission: string,
   ) {
     host.addController(this)
   }
 
   hostConnected() {
+    if (!session.may(this.permission)) return
     this.off = live.on(event => (event === 'reset' || this.on(event)) && this.soon(CALM_MS))
     this.soon(0)
   }

@@ -3,7 +3,8 @@ import type { Texts } from './index.ts'
 export const fleet = {
   'map.label': ['Map of the GPUs', 'GPU 지도'],
   'map.use': ['In use,', '사용률'],
-  'map.foreign': ['Used by others', 'Reeve 외 사용'],
+  'map.untold': ['In use by others, figures not shown', '다른 사용자가 사용 중 (수치 비공개)'],
+  'map.foreign': ['Used outside Reeve', 'Reeve 외 사용'],
 
   'fleet.title': ['GPUs', 'GPU'],
   'fleet.gpuCount': ['{n} GPUs', 'GPU {n}개'],
@@ -21,6 +22,8 @@ export const fleet = {
   'fleet.nothing': ['No GPU is like that.', '조건에 맞는 GPU가 없습니다.'],
   'fleet.nothing.next': ['Show all GPUs', '전체 GPU 보기'],
   'fleet.since': ['Since', '상태 변경'],
+  'fleet.connection': ['Connection', '연결'],
+  'fleet.connected': ['connected', '연결됨'],
   'fleet.lastReport': ['Last report', '마지막 보고'],
   'fleet.agent': ['Agent', '에이전트'],
   'fleet.isolation': ['Jobs run as', '작업 실행 방식'],
@@ -74,7 +77,7 @@ export const fleet = {
   'time.idle': ['Free', '유휴'],
   'time.maintenance': ['Maintenance', '점검'],
   'time.faulty': ['Faulty', '고장'],
-  'time.foreign': ['Used by others', 'Reeve 외 사용'],
+  'time.foreign': ['Used outside Reeve', 'Reeve 외 사용'],
   'time.unmeasured': ['Not measured', '측정 안 됨'],
   'time.system': ['Reeve itself', 'Reeve 자체'],
 } satisfies Texts

@@ -60,7 +60,7 @@ export const ledger = {
   'says.node.hello': ['Node {node} reported: {cores}, {memory}, agent {version}', '노드 {node} 연결: {cores}, {memory}, 에이전트 {version}'],
   'says.node.busy': ['Node {node} is busy with other things (CPU {cpu}, memory {memory})', '노드 {node}: 다른 일로 사용 중(CPU {cpu}, 메모리 {memory})'],
   'says.node.free': ['Node {node} lets jobs in', '노드 {node}: 작업 실행 가능'],
-  'says.node.silent': ['Node {node} is silent since {time}', '노드 {node}: {time} 동안 응답 없음'],
+  'says.node.silent': ['Node {node} has not been heard for {time}', '노드 {node}: {time} 동안 응답 없음'],
   'says.node.lost': ['Node {node} is lost: {why}', '노드 {node} 유실: {why}'],
   'says.node.retired': ['{who} retired node {node}', '{who}: 노드 {node} 제거'],
   'says.device.seen': ['GPU {device} was found: {model}, {memory}', 'GPU {device} 발견: {model}, {memory}'],
