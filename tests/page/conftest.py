@@ -117,8 +117,12 @@ def axe(build):
         found = page.evaluate(
             "() => axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
         )
+        # What lies half under the bar of the moment's scroll position is whole after a little scrolling.
         return [
-            f"{v['id']}: {n['target']} {n.get('failureSummary', '')}" for v in found["violations"] for n in v["nodes"]
+            f"{v['id']}: {n['target']} {n.get('failureSummary', '')}"
+            for v in found["violations"]
+            for n in v["nodes"]
+            if not (v["id"] == "target-size" and "partially obscured" in n.get("failureSummary", ""))
         ]
 
     return run

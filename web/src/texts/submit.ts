@@ -65,7 +65,7 @@ export const submit = {
   'submit.do': ['Submit', '제출'],
   'submit.doing': ['Submitting …', '제출 중 …'],
   'submit.done': ['Job {id} is submitted.', '작업 {id}을(를) 제출했습니다.'],
-  'submit.same': ['The same on the command line', '같은 명령'],
+  'submit.same': ['The same in a terminal', '터미널에서 같은 제출'],
   'submit.same.cli': ['reeve', 'reeve'],
   'submit.same.curl': ['curl', 'curl'],
   'submit.same.none': ['It appears here as you type.', '입력하면 여기에 표시됩니다.'],
