@@ -154,6 +154,9 @@ static int judge(struct kube_exec_run *run, struct kube_exec_answer *ret, struct
         *e = run->why;
         return -1;
     }
+    if (run->out.is_cut)
+        return err_set(e, ERR_TOO_LARGE, "the program '%.100s' printed more than %d bytes", command,
+                       MOST_OUT);
     if (run->timed_out)
         err_set(e, ERR_TIMEOUT, "the program '%.100s' did not end in time", command);
     else if (run->signal)
@@ -166,9 +169,6 @@ static int judge(struct kube_exec_run *run, struct kube_exec_answer *ret, struct
         add_said(run, e);
         return -1;
     }
-    if (run->out.is_cut)
-        return err_set(e, ERR_TOO_LARGE, "the program '%.100s' printed more than %d bytes", command,
-                       MOST_OUT);
     if (kube_exec_answer_parse(text_get(&run->out.text), run->out.text.len, run->exec->api_version,
                                ret, e) < 0)
         return err_wrap(e, "could not use what the program '%.100s' printed", command);
@@ -244,6 +244,8 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
         size_t room = end->most - end->text.len, more = (size_t)len;
         end->is_cut = end->is_cut || more > room;
         text_add_bytes(&end->text, buf->base, more < room ? more : room);
+        if (end->is_cut && end == &end->run->out)
+            finish(end->run);
     }
     if (len < 0) {
         uv_read_stop(stream);

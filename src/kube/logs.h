@@ -31,8 +31,8 @@ struct kube_log_ops {
     /* LEN bytes, without the times. POSITION is behind them. False: no more; on_end is called. */
     bool (*on_bytes)(void *arg, const char *bytes, size_t len,
                      const struct kube_log_position *position);
-    /* The log has ended (A has no error), or cannot be had. A server that is restarted ends it, too:
-     * whether the container runs is its pod's to say. ERR_NOT_FOUND: there is no such pod any
+    /* The log has ended (A has no error), or cannot be had. A server that is restarted ends it,
+     * too: whether the container runs is its pod's to say. ERR_NOT_FOUND: there is no such pod any
      * more. ERR_INVALID: its container has not begun; ask later. */
     void (*on_end)(void *arg, const struct kube_log_position *position,
                    const struct kube_answer *a);

@@ -166,13 +166,13 @@ static void finish(struct kube_build *b, void *record)
 {
     struct kube_pod *p = record;
     const struct tally *t = tally_of(b);
-    void *slot = &p->requests;
+    void *slot = &p->needs;
     p->cpu_milli = needed(t, CPU);
     p->memory_bytes = needed(t, MEMORY);
     p->scratch_bytes = needed(t, SCRATCH);
     for (size_t i = FIRST_NAMED; i < t->count; i++) {
         int64_t count = needed(t, i);
-        struct kube_request *r = count ? kube_build_more(b, sizeof *r) : NULL;
+        struct kube_need *r = count ? kube_build_more(b, sizeof *r) : NULL;
         if (!r)
             continue;
         r->count = count;
@@ -403,9 +403,9 @@ bool kube_pod_is_over(const struct kube_pod *p)
     return p->phase == KUBE_POD_SUCCEEDED || p->phase == KUBE_POD_FAILED;
 }
 
-int64_t kube_pod_request(const struct kube_pod *p, const char *name)
+int64_t kube_pod_need(const struct kube_pod *p, const char *name)
 {
-    for (const struct kube_request *r = p->requests; r; r = r->next)
+    for (const struct kube_need *r = p->needs; r; r = r->next)
         if (strcmp(r->name, name) == 0)
             return r->count;
     return 0;

@@ -28,8 +28,8 @@ struct kube_container {
 };
 
 /* What a pod asks for, all its containers and its overhead together. */
-struct kube_request {
-    const struct kube_request *next;
+struct kube_need {
+    const struct kube_need *next;
     const char *name; /* "nvidia.com/gpu" */
     int64_t count;
 };
@@ -48,7 +48,7 @@ struct kube_pod {
     int64_t priority;
     int64_t started_ms;
     int64_t cpu_milli, memory_bytes, scratch_bytes; /* requests; the last: ephemeral-storage */
-    const struct kube_request *requests;            /* of all else, without those of 0 */
+    const struct kube_need *needs;                  /* of all else, without those of 0 */
     const struct kube_container *containers;        /* with those that only initialise */
 };
 
@@ -57,6 +57,6 @@ extern const struct kube_kind kube_pods;
 /* Whether it will do nothing any more: what it asked for is free. */
 bool kube_pod_is_over(const struct kube_pod *p);
 /* 0 when it does not ask for it. */
-int64_t kube_pod_request(const struct kube_pod *p, const char *name);
+int64_t kube_pod_need(const struct kube_pod *p, const char *name);
 
 #endif
