@@ -36,6 +36,7 @@ static int write_text(const char *path, const struct text *t, struct err *e)
     auto_fclose FILE *f = fopen(path, "we");
     if (!f || fwrite(t->data, 1, t->len, f) != t->len || fflush(f) != 0)
         return err_sys(e, errno, "could not write file '%s'", path);
+    /* cppcheck-suppress resourceLeak ; auto_fclose */
     return 0;
 }
 

@@ -248,7 +248,7 @@ static void name_from_command(const json_t *command, char ret[JOB_NAME_MOST + 1]
     }
     size_t len = 0;
     for (; name[len] && len < JOB_NAME_MOST; len++)
-        ret[len] = (unsigned char)name[len] < 0x20 || name[len] == 0x7f ? '?' : name[len];
+        ret[len] = (char)((unsigned char)name[len] < 0x20 || name[len] == 0x7f ? '?' : name[len]);
     while (len && !text_is_utf8(ret, len))
         len--; /* cut in the middle of a character */
     ret[len] = '\0';

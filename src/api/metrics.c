@@ -41,7 +41,7 @@ static void histogram(struct text *t, const char *name, const char *help, const 
 
 static void queue_metrics(struct text *t, const struct fleet_view *v)
 {
-    one(t, "reeve_queue_length", "gauge", "Jobs that wait.", fleet_queue_length(v));
+    one(t, "reeve_queue_length", "gauge", "Jobs that wait.", (double)fleet_queue_length(v));
     one(t, "reeve_jobs_running", "gauge", "Jobs scheduled or running.", v->running.count);
     head(t, "reeve_jobs_ended_total", "counter", "Jobs that ended, since the store was made.");
     text_addf(t, "reeve_jobs_ended_total{state=\"Completed\"} %lld\n", (long long)v->completed);

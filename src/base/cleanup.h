@@ -24,7 +24,11 @@
     }
 
 /* Hands the value on and empties the variable, so its cleanup has nothing left to do. */
+#ifdef __cppcheck__ /* whose trees break where __typeof__ is given a member */
+#define TAKE(p) take_(&(p))
+#else
 #define TAKE(p) ((__typeof__(p))take_(&(p)))
+#endif
 static inline void *take_(void *pp)
 {
     void *value, *none = NULL;

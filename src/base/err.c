@@ -116,9 +116,9 @@ const char *err_slug(enum err_code code)
     if (!__atomic_load_n(&made, __ATOMIC_ACQUIRE)) {
         /* Every thread writes the same bytes, so a race here changes nothing. */
         for (int i = 0; i < ERR_CODE_COUNT; i++)
-            for (size_t k = 0; codes[i].name[k] && k < sizeof slugs[i] - 1; k++)
+            for (size_t k = 0; k < sizeof slugs[i] - 1 && codes[i].name[k]; k++)
                 __atomic_store_n(&slugs[i][k],
-                                 codes[i].name[k] == '_' ? '-' : (char)(codes[i].name[k] | 0x20),
+                                 (char)(codes[i].name[k] == '_' ? '-' : codes[i].name[k] | 0x20),
                                  __ATOMIC_RELAXED);
         __atomic_store_n(&made, true, __ATOMIC_RELEASE);
     }

@@ -26,7 +26,7 @@ static void skip_blanks(struct json_scan *s)
 static char peek(struct json_scan *s)
 {
     skip_blanks(s);
-    return s->at < s->end && !s->why ? *s->at : '\0';
+    return (char)(s->at < s->end && !s->why ? *s->at : '\0');
 }
 
 /* ---- texts ---- */

@@ -70,7 +70,7 @@ static void env_name(const char *name, char *buf, size_t size)
 {
     int len = snprintf(buf, size, "REEVE_%s", name);
     for (int i = 6; i < len && buf[i]; i++)
-        buf[i] = buf[i] == '-' ? '_' : (char)toupper((unsigned char)buf[i]);
+        buf[i] = (char)(buf[i] == '-' ? '_' : toupper((unsigned char)buf[i]));
 }
 
 static const struct option_spec *find(const struct option_table *t, const char *name, size_t len)

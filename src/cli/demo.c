@@ -188,7 +188,7 @@ static json_t *job_of(const struct run *run, const char *work)
     auto_free char *folder = mem_printf("%s/%s/%s", work, run->user, run->config);
     auto_free char *name = mem_strdup(run->config);
     for (char *p = name; *p; p++)
-        *p = *p == '_' ? '-' : *p;
+        *p = (char)(*p == '_' ? '-' : *p);
     return json_pack("{s:s, s:[s,s,s,s,s], s:s, s:s, s:i, s:i, s:i, s:{s:s}}", "name", name,
                      "command", program, "--config", config, "--work-dir", folder, "config_file",
                      config, "work_dir", folder, "gpus", 1, "gpu_memory", 2048, "memory", 1024,

@@ -60,6 +60,6 @@ void figure_bar(struct text *out, double percent, int columns, bool unicode)
         at++;
     }
     for (; at < room; at++)
-        text_add_char(out, percent < 0 ? '.' : unicode ? ' ' : '-');
+        text_add(out, percent < 0 ? "." : unicode ? " " : "-");
     text_add_char(out, ']');
 }

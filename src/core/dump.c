@@ -109,7 +109,7 @@ static void flush(struct writer *w)
 /* Seven bits a byte, the sign in the lowest: small numbers are short. */
 static void put_number(struct writer *w, int64_t value)
 {
-    uint64_t left = (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+    uint64_t left = (uint64_t)value << 1 ^ (0 - (uint64_t)(value < 0));
     if (w->len + NUMBER_MOST > PIECE)
         flush(w);
     for (; left >= 128; left >>= 7)

@@ -212,6 +212,14 @@ static void run_action(struct engine *g, struct action *a)
     free(a);
 }
 
+static void unref(struct event_run *r, int count)
+{
+    if (__atomic_sub_fetch(&r->refs, count, __ATOMIC_ACQ_REL) > 0)
+        return;
+    free(r->events);
+    free(r);
+}
+
 struct told {
     struct listener to;
     struct event_run *run;
@@ -233,17 +241,17 @@ static void tell(struct engine *g, struct cargo *c)
     struct event_run *run = mem_new(struct event_run);
     run->count = c->event_count;
     run->events = TAKE(c->events);
-    run->refs = 1;
+    run->refs = 1 + (int)g->listener_count;
+    int over = 1; /* ours, and those of who is no longer there */
     for (size_t i = 0; i < g->listener_count; i++) {
         struct told *t = mem_new(struct told);
         *t = (struct told){g->listeners[i], run};
-        __atomic_add_fetch(&run->refs, 1, __ATOMIC_RELAXED);
         if (!mailbox_post_answer(t->to.box, on_told, t)) {
-            event_run_unref(run);
+            over++;
             free(t);
         }
     }
-    event_run_unref(run);
+    unref(run, over);
 }
 
 void engine_answer_now(struct engine *g, struct command *c)
@@ -316,8 +324,5 @@ void engine_flush(struct engine *g)
 
 void event_run_unref(struct event_run *r)
 {
-    if (__atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL) > 0)
-        return;
-    free(r->events);
-    free(r);
+    unref(r, 1);
 }

@@ -333,8 +333,10 @@ static int open_last(struct log_store *s, struct attempt *a, int64_t start, stru
 {
     int64_t most = s->limits.attempt_bytes / PIECES_OF_QUOTA;
     most = most < LEAST_PIECE ? LEAST_PIECE : most;
-    struct piece *last = a->count ? &a->pieces[a->count - 1] : NULL;
-    if (!last || last->start + last->size != start || last->size >= most)
+    if (!a->count)
+        return new_piece(s, a, start, e);
+    const struct piece *last = &a->pieces[a->count - 1];
+    if (last->start + last->size != start || last->size >= most)
         return new_piece(s, a, start, e);
     if (a->fd >= 0)
         return 0;

@@ -282,8 +282,10 @@ void http_client_free(struct http_client *c)
     if (!c)
         return;
     assert(!c->in_curl);
-    while (c->calls)
-        call_free(c->calls);
+    for (struct http_client_call *call = c->calls, *next; call; call = next) {
+        next = call->next;
+        call_free(call);
+    }
     plain_client_free(c->plain);
     if (c->curl)
         c->curl->multi_cleanup(c->multi);

@@ -196,6 +196,7 @@ static int bind_tcp(struct listener *l, const char *text, uint16_t *ret_port, bo
     if (rc != 0)
         return err_set(e, ERR_INVALID, "cannot listen on '%s': %s", text, gai_strerror(rc));
     /* "Every address" is found as 0.0.0.0 and ::; the second takes both kinds. */
+    assert(found); /* as it promises */
     struct addrinfo *use = found;
     for (struct addrinfo *a = found; a && !*host; a = a->ai_next)
         if (a->ai_family == AF_INET6)

@@ -132,6 +132,7 @@ static void pop(struct http_stream *s)
 static void advance(struct http_stream *s, size_t len)
 {
     while (len) {
+        assert(s->count); /* no more leaves than was queued */
         size_t left = wire_bytes(s, s->ring[s->first]).iov_len - s->sent;
         if (len < left) {
             s->sent += len;

@@ -122,7 +122,7 @@ static int take_chunk_size(struct http_wire *w, const char *line, size_t len, st
     int64_t size = 0;
     size_t i = 0;
     for (; i < len && i < 15; i++) {
-        char c = line[i] | 0x20;
+        char c = (char)(line[i] | 0x20);
         if (line[i] >= '0' && line[i] <= '9')
             size = size * 16 + (line[i] - '0');
         else if (c >= 'a' && c <= 'f')

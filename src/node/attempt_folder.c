@@ -223,7 +223,7 @@ bool attempt_cancel_read(const char *folder, char *ret_reason, size_t room)
     if (file_read(path, 4096, &text, NULL, NULL) == 0) {
         snprintf(ret_reason, room, "%s", text);
         for (char *p = ret_reason; *p; p++)
-            *p = (unsigned char)*p < ' ' ? ' ' : *p;
+            *p = (char)((unsigned char)*p < ' ' ? ' ' : *p);
         return true;
     }
     return access(path, F_OK) == 0;

@@ -92,7 +92,7 @@ static void add_line(struct text *out, const char *key, const char *value)
     text_add(out, key);
     text_add_char(out, '=');
     for (; *value; value++)
-        text_add_char(out, (unsigned char)*value < ' ' ? ' ' : *value);
+        text_add_char(out, (char)((unsigned char)*value < ' ' ? ' ' : *value));
     text_add_char(out, '\n');
 }
 

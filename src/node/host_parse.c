@@ -151,7 +151,7 @@ static bool take_name(const char *line, char ret[40], const char **ret_rest)
             continue;
         if (len == 39)
             return false;
-        ret[len++] = *line == '(' ? '_' : *line;
+        ret[len++] = (char)(*line == '(' ? '_' : *line);
     }
     ret[len] = '\0';
     *ret_rest = line + 1;

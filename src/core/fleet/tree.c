@@ -177,7 +177,7 @@ uint32_t tree_remove(struct tree *t, struct table *nodes, struct tree_key key)
     if (value == NO_ROW)
         return NO_ROW;
 
-    uint32_t path[DEPTH_MOST], places[DEPTH_MOST];
+    uint32_t path[DEPTH_MOST], places[DEPTH_MOST] = {0};
     int depth = 0;
     uint32_t i = t->root;
     for (const struct tree_node *n; !(n = look(&nodes->view, i))->leaf; depth++) {
