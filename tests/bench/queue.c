@@ -17,6 +17,7 @@
 #include "engine/engine.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
 static char folder[256];
@@ -317,6 +318,7 @@ static void decisions(void)
 int main(int argc, char **argv)
 {
     const char *where = argc > 1 ? argv[1] : "/tmp";
+    mallopt(M_MMAP_THRESHOLD, 128 << 10); /* as reeved does */
     int64_t jobs = argc > 2 ? atoll(argv[2]) : 1000000;
     snprintf(folder, sizeof folder, "%s/bench_queueXXXXXX", where);
     if (!mkdtemp(folder)) {
