@@ -8,15 +8,25 @@ const gap = ' '
 
 const digitsOf = (v: number) => (v === 0 || v >= 100 ? 0 : v >= 10 ? 1 : 2)
 
+/** Making a formatter costs a hundred times what using it does, and lists have thousands of figures. */
+const formatters = new Map<number, Intl.NumberFormat>()
+
+function written(v: number, least: number, most: number): string {
+  const key = least * 32 + most
+  let formatter = formatters.get(key)
+  if (!formatter) formatters.set(key, (formatter = new Intl.NumberFormat(language, { minimumFractionDigits: least, maximumFractionDigits: most })))
+  return formatter.format(v)
+}
+
 export function number(v: number | null | undefined, digits = 0): string {
   if (v === null || v === undefined) return NONE
-  return v.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits })
+  return written(v, digits, digits)
 }
 
 function scaled(v: number, units: readonly (readonly [number, string])[]): string {
   const [size, name] = units.find(([s]) => v >= s) ?? units[units.length - 1]!
   const shown = v / size
-  return shown.toLocaleString(language, { maximumFractionDigits: digitsOf(shown) }) + gap + name
+  return written(shown, 0, digitsOf(shown)) + gap + name
 }
 
 const SPANS = language === 'ko' ? { d: '일', h: '시간', m: '분', s: '초' } : { d: 'd', h: 'h', m: 'min', s: 's' }
@@ -56,7 +66,7 @@ export function mebibytesOf(used: number | null | undefined, total: number | nul
   const [size, unit] = total >= 1024 ? [1024, 'GiB'] : [1, 'MiB']
   const digits = size === 1 ? 0 : 1
   const part = used === null || used === undefined ? NONE : number(used / size, digits)
-  return `${part} / ${(total / size).toLocaleString(language, { maximumFractionDigits: digits })}${gap}${unit}`
+  return `${part} / ${written(total / size, 0, digits)}${gap}${unit}`
 }
 
 export function bytes(v: number | null | undefined): string {
@@ -101,7 +111,7 @@ export function money(micros: number | null | undefined, currency: string | unde
   if (micros === null || micros === undefined) return NONE
   const v = micros / 1e6
   const digits = v === 0 || Math.abs(v) >= 1 ? 2 : Math.abs(v) >= 0.1 ? 3 : Math.abs(v) >= 0.0001 ? 4 : 6
-  return v.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }) + gap + (currency ?? '')
+  return written(v, digits, digits) + gap + (currency ?? '')
 }
 
 const dayTime = new Intl.DateTimeFormat(language, { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hour12: false })

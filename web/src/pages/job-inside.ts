@@ -4,7 +4,7 @@ import * as f from '../format.ts'
 import { copyButton, copyLine } from '../parts/copy.ts'
 import type { Attempt, Job } from '../server/types.ts'
 import { quote } from '../shell.ts'
-import { t } from '../texts/index.ts'
+import { language, t, tCount } from '../texts/index.ts'
 import { commandLine } from './submit-draft.ts'
 
 const fact = (name: string, value: unknown) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`
@@ -47,10 +47,14 @@ export function parameters(j: Job) {
   </section>`
 }
 
-/** The values that a job reported: figures and texts; what is deeper as it is written. */
-function reported(data: Record<string, unknown>) {
-  const text = (v: unknown) => (typeof v === 'number' ? v.toLocaleString() : typeof v === 'string' ? v : JSON.stringify(v))
-  return html`<dl class="facts-list">${Object.entries(data).map(([name, value]) => fact(name, text(value)))}</dl>`
+/** The values that a job reported: figures and texts; what is deeper can be opened. */
+function reported(data: object): TemplateResult {
+  const text = (v: unknown) => (typeof v === 'number' ? v.toLocaleString(language, { maximumFractionDigits: 6 }) : typeof v === 'string' ? v : JSON.stringify(v))
+  const value = (v: unknown) => {
+    const n = v && typeof v === 'object' ? Object.keys(v).length : 0
+    return n ? html`<details><summary>${tCount('job.outcome.more', n)}</summary>${reported(v as object)}</details>` : text(v)
+  }
+  return html`<dl class="reported">${Object.entries(data).map(([name, v]) => fact(name, value(v)))}</dl>`
 }
 
 export function results(j: Job, a: Attempt | undefined): TemplateResult | typeof nothing {

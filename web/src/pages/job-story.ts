@@ -44,7 +44,7 @@ function entry(row: HistoryRow, before: HistoryRow | undefined, many: boolean) {
       ${row.actor ? html`<span class="quiet">${t('job.history.by', { user: row.actor })}</span>` : nothing}
       ${row.reason ? html`<span class="story-why">${f.sentence(row.reason)}</span>` : nothing}
     </span>
-    <time class="story-when" datetime=${row.time ?? ''} title=${f.exact(row.time)}>${f.clock(row.time)}${later === null ? nothing : html`<span class="quiet">+${f.duration(later)}</span>`}</time>
+    <time class="story-when" datetime=${row.time ?? ''} title=${f.exact(row.time)}>${f.clock(row.time)}${!later ? nothing : html`<span class="quiet">+${f.duration(later)}</span>`}</time>
   </li>`
 }
 

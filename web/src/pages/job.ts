@@ -26,6 +26,8 @@ interface History {
 
 const isOpen = (j: Job) => ['Queued', 'Scheduled', 'Running'].includes(j.state)
 
+const between = (from: string | null | undefined, to: string | null | undefined) => (from && to ? Date.parse(to) - Date.parse(from) : null)
+
 class JobPage extends Part {
   static override properties = { number: { attribute: false }, chosen: { state: true } }
   /** Its number, as it stands in the address. */
@@ -71,9 +73,9 @@ class JobPage extends Part {
     return html`${crumb} ${this.head(j)} ${this.facts(j)}
       ${inside ? nothing : html`<p class="job-private quiet">${t('job.private')}</p>`}
       <div class="job-columns ${inside ? '' : 'job-outside'}">
-        ${inside ? html`<div class="job-main">${this.log(j)} ${this.use(j)}</div>` : nothing}
+        ${inside ? html`<div class="job-main">${this.log(j)} ${this.use(j)} ${results(j, this.shownAttempt)}</div>` : nothing}
         <div class="job-side">
-          ${story(this.history.value?.items, !!this.history.value?.cut)} ${attempts(j)} ${results(j, this.shownAttempt)} ${parameters(j)}
+          ${story(this.history.value?.items, !!this.history.value?.cut)} ${attempts(j)} ${parameters(j)}
         </div>
       </div>`
   }
@@ -109,7 +111,7 @@ class JobPage extends Part {
   private facts(j: Job) {
     const fact = (name: string, value: unknown, note = '') => html`<div title=${note}><dt>${name}</dt><dd>${value}</dd></div>`
     const queued = j.state === 'Queued'
-    const ran = j.state === 'Running' ? Math.max(j.run_ms ?? 0, f.since(j.started_at) ?? 0) : j.run_ms
+    const ran = j.state === 'Running' ? Math.max(j.run_ms ?? 0, f.since(j.started_at) ?? 0) : (j.run_ms ?? between(j.started_at, j.ended_at))
     const unmeasured = j.attempts?.some(a => a.ended_at && a.energy_measured === false)
     return html`<dl class="facts job-facts">
       ${queued ? fact(t('job.place'), f.number(j.position)) : nothing}
@@ -129,9 +131,7 @@ class JobPage extends Part {
     const all = (j.attempts ?? []).filter(a => a.state !== 'Decided').map(a => a.n)
     const a = this.shownAttempt
     const n = a && all.includes(a.n) ? a.n : (all.at(-1) ?? 0)
-    return html`<section aria-label=${t('log.title')}>
-      <reeve-log .job=${j.id} .attempt=${n} .live=${isOpen(j) && n === j.attempt} .choices=${all} .onAttempt=${(chosen: number) => (this.chosen = chosen)}></reeve-log>
-    </section>`
+    return html`<reeve-log .job=${j.id} .attempt=${n} .live=${isOpen(j) && n === j.attempt} .choices=${all} .onAttempt=${(chosen: number) => (this.chosen = chosen)}></reeve-log>`
   }
 
   private use(j: Job) {
@@ -140,10 +140,11 @@ class JobPage extends Part {
     if (!j.gpus || problem?.status === 404) return nothing
     if (!this.shownAttempt) return html`<section aria-labelledby="job-use">${head}<p class="quiet">${t('job.use.later')}</p></section>`
     const rows = value?.items ?? []
+    const ended = !!this.shownAttempt.ended_at
     const any = rows.some(row => row.gpu_utilization?.some(v => v !== null))
     if (!value || !any) return html`<section aria-labelledby="job-use">${head}<p class="quiet">${t('job.use.none')}</p></section>`
     const chart = (label: string, name: keyof SampleRow & ('gpu_utilization' | 'memory_used_mib' | 'power_watts' | 'temperature_celsius'), unit: (v: number | null) => string, max?: number) =>
-      html`<reeve-chart .label=${label} .series=${this.series(j, rows, name)} .start=${value.start} .stepMs=${value.step_ms} .unit=${unit} .max=${max} sync="job"></reeve-chart>`
+      html`<reeve-chart .label=${label} .series=${this.series(j, rows, name)} .start=${value.start} .stepMs=${value.step_ms} .unit=${unit} .max=${max} sync="job" .rest=${ended ? t('job.use.last') : undefined}></reeve-chart>`
     return html`<section aria-labelledby="job-use">${head}<div class="chart-pair">
       ${chart(t('word.use'), 'gpu_utilization', f.percent, 100)} ${chart(t('word.memory'), 'memory_used_mib', f.mebibytes)}
       ${chart(t('word.power'), 'power_watts', f.watts)} ${chart(t('word.temperature'), 'temperature_celsius', f.celsius)}

@@ -16,6 +16,7 @@ export interface ChartSeries {
 }
 
 const DAY_MS = 86_400_000
+const SHORT_MS = 600_000
 /** Steps of a scale of memory. */
 const BINARY = Array.from({ length: 44 }, (_, i) => 2 ** i)
 
@@ -28,6 +29,7 @@ export class Chart extends Part {
     max: { attribute: false },
     sync: { type: String },
     label: { type: String },
+    rest: { type: String },
     at: { state: true },
   }
 
@@ -42,6 +44,8 @@ export class Chart extends Part {
   /** Charts with the same word move their pointers together. */
   declare sync: string | undefined
   declare label: string
+  /** What the last values are, where they are not those of now. */
+  declare rest: string | undefined
   declare at: number | null
 
   private plot: uPlot | null = null
@@ -116,7 +120,7 @@ export class Chart extends Part {
 
   override render() {
     const last = (s: ChartSeries) => [...s.values].reverse().find(v => v !== null) ?? null
-    const when = this.at === null ? t('unit.now') : this.time((Date.parse(this.start ?? '') || 0) + this.at * this.stepMs)
+    const when = this.at === null ? (this.rest ?? t('unit.now')) : this.time((Date.parse(this.start ?? '') || 0) + this.at * this.stepMs)
     return html`<div class="chart-head"><span class="chart-label">${this.label}</span>
         <span class="chart-readout" aria-live="polite"><span class="quiet">${when}</span>
           ${this.series.map(
@@ -145,6 +149,12 @@ export class Chart extends Part {
     return this.points * this.stepMs > DAY_MS ? f.moment(text) : f.clock(text)
   }
 
+  /** Seconds only where minutes would be the same. */
+  private tick(ms: number): string {
+    const text = this.time(ms)
+    return this.points * this.stepMs < SHORT_MS ? text : text.replace(/:\d\d$/, '')
+  }
+
   private options(area: HTMLElement): uPlot.Options {
     const style = getComputedStyle(this)
     const color = (name: string) => style.getPropertyValue(name).trim()
@@ -165,7 +175,7 @@ export class Chart extends Part {
         y: { range: (_u, _min, most) => [0, this.max ?? (most > 0 ? most * 1.08 : 1)] },
       },
       axes: [
-        { ...axis, grid: { show: false }, size: 20, gap: 3, space: 64, values: (_u, at) => at.map(s => this.time(s * 1_000).replace(/:\d\d$/, '')) },
+        { ...axis, grid: { show: false }, size: 22, gap: 5, space: 72, values: (_u, at) => at.map(s => this.tick(s * 1_000)) },
         { ...axis, size: 62, gap: 6, space: 30, ...(this.unit === f.mebibytes || this.unit === f.bytes ? { incrs: BINARY } : {}), values: (_u, at) => at.map(v => this.unit(v)) },
       ],
       series: [

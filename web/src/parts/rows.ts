@@ -72,6 +72,9 @@ export class Rows<T> extends Part {
   private activeKey: string | number | null = null
   private focused = false
   private lastPick = -1
+  /** As last seen: asking for them while drawing would make the browser lay out twice. */
+  private top = 0
+  private height = 0
   private resized = new ResizeObserver(() => this.measure())
 
   constructor() {
@@ -89,6 +92,7 @@ export class Rows<T> extends Part {
   override connectedCallback() {
     super.connectedCallback()
     this.resized.observe(this)
+    if (this.scroller) this.resized.observe(this.scroller)
   }
 
   override disconnectedCallback() {
@@ -109,13 +113,26 @@ export class Rows<T> extends Part {
   }
 
   private measure = () => {
-    const scroller = this.scroller
-    if (!scroller) return
     this.width = this.clientWidth
+    this.height = this.scroller?.clientHeight ?? 0
+    this.see()
+  }
+
+  private scrolled = () => {
+    this.top = this.scroller?.scrollTop ?? 0
+    this.see()
+  }
+
+  /** Which rows are seen. */
+  private see() {
     if (!this.fill) return
-    this.first = Math.max(0, Math.floor(scroller.scrollTop / this.rowHeight) - SPARE)
-    this.count = Math.ceil(scroller.clientHeight / this.rowHeight) + 2 * SPARE
+    this.first = Math.max(0, Math.floor(this.top / this.rowHeight) - SPARE)
+    this.count = Math.ceil(this.height / this.rowHeight) + 2 * SPARE
     if (this.first + this.count >= this.items.length) this.onEnd?.()
+  }
+
+  override firstUpdated() {
+    this.resized.observe(this.scroller!)
   }
 
   override willUpdate(changed: Map<PropertyKey, unknown>) {
@@ -126,8 +143,8 @@ export class Rows<T> extends Part {
     else this.active = Math.max(0, Math.min(this.active, this.items.length - 1))
   }
 
-  override updated() {
-    this.measure()
+  override updated(changed: Map<PropertyKey, unknown>) {
+    if (changed.has('items')) this.see()
     if (this.focused && document.activeElement === document.body) this.rowAt(this.active)?.focus({ preventScroll: true })
   }
 
@@ -197,7 +214,7 @@ export class Rows<T> extends Part {
       const room = scroller.clientHeight - (this.phone ? 0 : this.rowHeight)
       if (top < scroller.scrollTop) scroller.scrollTop = top
       else if (top + this.rowHeight > scroller.scrollTop + room) scroller.scrollTop = top + this.rowHeight - room
-      this.measure()
+      this.scrolled()
     }
     this.requestUpdate()
     await this.updateComplete
@@ -219,7 +236,7 @@ export class Rows<T> extends Part {
     const shownRows = this.shownRows(from)
     return html`<div class="rows ${this.fill ? 'rows-fill' : ''}" role="grid" aria-label=${this.label} aria-rowcount=${this.items.length + 1}
       aria-multiselectable=${this.picked ? 'true' : nothing}
-      @scroll=${this.measure} @keydown=${this.key} @focusin=${this.moved} @focusout=${this.moved}>
+      @scroll=${this.scrolled} @keydown=${this.key} @focusin=${this.moved} @focusout=${this.moved}>
       ${this.phone ? nothing : html`<div class="rows-head" role="row" aria-rowindex="1" ${styles({ 'grid-template-columns': tracks })}>
         ${this.picked ? html`<span role="columnheader" class="row-pick">${this.allBox()}</span>` : nothing}
         ${shown.map(c => this.head(c))}

@@ -58,10 +58,12 @@ export const job = {
   'job.results': ['Results', '결과'],
   'job.results.none': ['The job left no files in its result folder.', '작업이 결과 폴더에 남긴 파일이 없습니다.'],
   'job.results.later': ['What the job leaves is listed here when it ends.', '작업이 끝나면 남긴 파일이 여기에 표시됩니다.'],
+  'job.outcome.more': ['{n} values', '값 {n}개'],
   'job.outcome': ['What it reported', '작업이 보고한 값'],
   'job.exitCode': ['Exit code', '종료 코드'],
 
   'job.use': ['GPU while it ran', '실행 중 GPU'],
+  'job.use.last': ['at the end', '끝날 때'],
   'job.use.none': ['Nothing was measured while it ran; jobs of a few seconds can fall between two measurements.', '실행 중 측정된 값이 없습니다. 몇 초짜리 작업은 측정 사이에 끝날 수 있습니다.'],
   'job.use.later': ['Figures appear here when it runs.', '실행되면 측정값이 여기에 표시됩니다.'],
 
