@@ -105,4 +105,4 @@ def test_a_phone_shows_the_queue_without_sideways_scrolling(stage, trainings):
     page = stage.open("queue", user="alice", size=PHONE, lang="ko-KR")
     page.wait_for_timeout(800)
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
-    expect(page.get_by_text("대기 중").first).to_be_visible()
+    expect(page.locator("reeve-rows").get_by_text("대기 중").first).to_be_visible()
