@@ -129,8 +129,9 @@ static void copy_before(uint8_t *out, size_t offset, size_t len)
         memcpy(out, out - offset, len);
         return;
     }
+    const uint8_t *from = out - offset;
     for (size_t i = 0; i < len; i++) /* overlapping: a pattern that repeats */
-        out[i] = out[i - offset];
+        out[i] = from[i];
 }
 
 bool snappy_unpack(const uint8_t *in, size_t len, uint8_t *out, size_t size)

@@ -153,7 +153,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-            return None
+            return
         wanted = self.query.get("state", "").split(",") if "state" in self.query else None
         items = [j for j in reversed(self.server.jobs.values()) if not wanted or j["state"] in wanted]
         start, limit = int(self.query.get("cursor", 0)), int(self.query.get("limit", 100))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import requests
-
 from plant import Plant, until
 
 pytestmark = pytest.mark.short
@@ -426,7 +425,9 @@ def test_only_the_fields_asked_for_are_sent(plant, tokens):
     body = {"command": ["f"], "name": "fielded", "env": {"API_TOKEN": "x", "A": 'b"c'}, "labels": {"k": "v"}}
     job = plant.ask("POST", "/api/v1/jobs", body, token=tokens["user1"]).json()["id"]
     whole = plant.ask("GET", f"/api/v1/jobs/{job}").json()
-    assert whole["command"] == ["f"] and whole["env"] == {"API_TOKEN": "***", "A": 'b"c'} and whole["labels"] == {"k": "v"}
+    assert (
+        whole["command"] == ["f"] and whole["env"] == {"API_TOKEN": "***", "A": 'b"c'} and whole["labels"] == {"k": "v"}
+    )
     assert len(whole["warnings"]) == 1 and whole["work_dir"] is None
     lists = {p: next(j for j in pages(plant, p, 1000) if j["id"] == job) for p in ["/api/v1/jobs", "/api/v1/queue"]}
     for path in [f"/api/v1/jobs/{job}", f"/jobs/{job}"]:

@@ -7,7 +7,6 @@ import time
 
 import pytest
 import requests
-
 from fake_agent import FakeAgent, hang_up
 from plant import Plant, until
 

@@ -271,7 +271,9 @@ def test_requests_that_are_no_http_are_refused_or_dropped(plane):
     ]  # fmt: skip
     for data in junk:
         raw = exchange(plane, data, 0.5, ends=True)
-        assert not raw or status_of(raw) is None or status_of(raw) >= 400 or b"/healthz" in data, raw
+        # Lines that end in a bare newline are read, too; both paths are there for everybody.
+        is_open = data.startswith((b"GET /healthz ", b"GET / "))
+        assert not raw or status_of(raw) is None or status_of(raw) >= 400 or is_open, raw
 
 
 def test_a_body_said_twice_is_not_smuggled(plane):

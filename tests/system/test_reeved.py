@@ -86,7 +86,7 @@ def test_a_changed_policy_is_taken_over_without_a_restart(build, tmp_path):
         assert agent.welcome["gate"]["gpu_pct"] == 80
 
         reload("price-gpu-hour: '2.00'\ngate-gpu: 60\nworkers: 3\n", "the policy has changed")
-        assert [b["gpu_hour_micros"] for b in policies()] == [1000000, 2000000]
+        until(lambda: [b["gpu_hour_micros"] for b in policies()] == [1000000, 2000000])
         assert policies()[-1]["version"] == 2 and '"option":"workers"' in p.log_tail("reeved.log")
         line = agent.next_line()
         assert line["type"] == "gate" and line["gate"]["gpu_pct"] == 60

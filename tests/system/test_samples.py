@@ -3,7 +3,6 @@
 import time
 
 import pytest
-
 from fake_agent import FakeAgent
 from hostile import is_problem
 from plant import Plant

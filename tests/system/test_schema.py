@@ -28,6 +28,7 @@ LEFT_OUT = "positive_data_acceptance"
 PATHS = r"/events$|/logs|/write$|^/agent/|/sessions/current$"
 
 
+@pytest.mark.timeout(620)
 def test_whatever_is_sent_the_answers_are_as_the_document_says(plant, tmp_path):
     program = Path(sys.executable).with_name("st")
     run = subprocess.run(
