@@ -124,7 +124,8 @@ class App extends Part {
   private page(): TemplateResult {
     const make = pages[this.place.page]
     const title = entries.find(e => e.page === this.place.page)
-    document.title = (title ? t(title.text) + ' · ' : '') + 'Reeve'
+    const job = this.place.page === 'jobs' && this.place.id ? t('job.number', { id: this.place.id }) : null
+    document.title = (job ?? (title ? t(title.text) : '')) + (job || title ? ' · ' : '') + 'Reeve'
     if (make) return make(this.place)
     return html`<div class="empty"><h1>${t('problem.noPage')}</h1><p class="empty-next"><a href=${to('overview')}>${t('problem.toOverview')}</a></p></div>`
   }

@@ -7,7 +7,7 @@ import { t, tCount } from '../texts/index.ts'
 import { copy } from './copy.ts'
 import { icon } from './icon.ts'
 import { hasSequences, parse } from './log/ansi.ts'
-import { propertiesOf } from './log/colors.ts'
+import { Palette } from './log/colors.ts'
 import { CHARS_MOST, Lines } from './log/lines.ts'
 import { marked, MATCHES_MOST, Search, type Range } from './log/search.ts'
 import { LogStream, type LogState } from './log/stream.ts'
@@ -23,8 +23,6 @@ const SEARCH_MS = 6
 const WRAP_KEY = 'reeve.log.wrap'
 const NOTE = /^\[reeve: .*\]$/
 const MISSING = /^\[reeve: (\d+) bytes are missing here\]$/
-
-type Rgb = readonly [number, number, number]
 
 export class LogView extends Part {
   static override properties = {
@@ -65,14 +63,14 @@ export class LogView extends Part {
   private frame = 0
   private cols = 0
   private cell = 8
-  private colors: { ground: Rgb; ink: Rgb; known: Map<string, Record<string, string>> } | null = null
+  private palette: Palette | null = null
   private top = 0
   private height = 400
   /** The first line that is seen: it stays where it is when lines before it go. */
   private anchor = { line: 0, offset: 0 }
   private resized = new ResizeObserver(() => this.measure())
   private themed = () => {
-    this.colors = null
+    this.palette = null
     this.requestUpdate()
   }
 
@@ -299,6 +297,12 @@ export class LogView extends Part {
 
   // ---- drawn ----
 
+  private looks(): Palette {
+    if (this.palette) return this.palette
+    const css = getComputedStyle(this.scroller ?? this)
+    return (this.palette = new Palette(css.backgroundColor, css.color))
+  }
+
   override render() {
     return html`<div class="log-box" @keydown=${this.key}>
       ${this.toolbar()}
@@ -387,26 +391,9 @@ export class LogView extends Part {
     const ranges: Range[] = this.search ? this.search.ranges(this.lines.text(n)) : []
     const current = this.search && this.search.lines[this.search.current] === n ? this.search.currentInLine : -1
     return marked(spans, ranges).map(m => {
-      const part = html`<span ${styles(this.look(m.style))}>${m.text}</span>`
+      const part = html`<span ${styles(this.looks().of(m.style))}>${m.text}</span>`
       return m.range < 0 ? part : html`<mark class=${m.range === current ? 'log-here' : ''}>${m.text}</mark>`
     })
-  }
-
-  private look(style: Parameters<typeof propertiesOf>[0]): Record<string, string> {
-    const key = `${style.fg}/${style.bg}/${style.flags}`
-    const { ground, ink, known } = (this.colors ??= this.themeColors())
-    let properties = known.get(key)
-    if (!properties) {
-      if (known.size > 4_096) known.clear()
-      known.set(key, (properties = propertiesOf(style, ground, ink)))
-    }
-    return properties
-  }
-
-  private themeColors() {
-    const css = getComputedStyle(this.scroller ?? this)
-    const rgb = (text: string) => (text.match(/\d+/g) ?? ['0', '0', '0']).slice(0, 3).map(Number) as unknown as Rgb
-    return { ground: rgb(css.backgroundColor), ink: rgb(css.color), known: new Map<string, Record<string, string>>() }
   }
 }
 

@@ -61,3 +61,27 @@ export function propertiesOf(s: Style, ground: Rgb, ink: Rgb): Record<string, st
 }
 
 const mix = (a: Rgb, b: Rgb): Rgb => a.map((v, i) => Math.round((v + b[i]!) / 2)) as unknown as Rgb
+
+const rgbIn = (css: string): Rgb => (css.match(/\d+/g) ?? ['0', '0', '0']).slice(0, 3).map(Number) as unknown as Rgb
+
+/** The colours of one ground, each worked out once. GROUND and INK as the browser writes colours. */
+export class Palette {
+  private known = new Map<string, Record<string, string>>()
+  private ground: Rgb
+  private ink: Rgb
+
+  constructor(ground: string, ink: string) {
+    this.ground = rgbIn(ground)
+    this.ink = rgbIn(ink)
+  }
+
+  of(style: Style): Record<string, string> {
+    const key = `${style.fg}/${style.bg}/${style.flags}`
+    let properties = this.known.get(key)
+    if (!properties) {
+      if (this.known.size > 4_096) this.known.clear()
+      this.known.set(key, (properties = propertiesOf(style, this.ground, this.ink)))
+    }
+    return properties
+  }
+}
