@@ -85,8 +85,9 @@ static void write_figures(struct fleet_writer *w, struct json_out *o, const stru
     device_time_write(o, "time", now.bucket);
 }
 
-static void write_health(struct json_out *o, const struct fleet_view *v, const struct device *d)
+static void write_health(struct fleet_writer *w, struct json_out *o, const struct device *d)
 {
+    const struct fleet_view *v = w->view;
     auto_text struct text twin = {0};
     const char *health = device_health_name(d->health);
     if (d->twin) {
@@ -96,7 +97,7 @@ static void write_health(struct json_out *o, const struct fleet_view *v, const s
     } else if (d->health != DEVICE_OK && d->why[0]) {
         health = d->why;
     }
-    jo_text(o, "health", health);
+    job_write_sentence(o, "health", &w->call->caller, health);
 }
 
 static void write_device(struct fleet_writer *w, struct json_out *o, const struct device *d)
@@ -116,7 +117,7 @@ static void write_device(struct fleet_writer *w, struct json_out *o, const struc
     jo_text(o, "model", d->model);
     jo_text(o, "state", device_state_names[device_state(v, d)]);
     jo_int(o, "memory_total_mib", d->memory_mib);
-    write_health(o, v, d);
+    write_health(w, o, d);
     if (j) {
         enum sight sight = caller_sight(who, j->principal, j->submitter);
         jo_object(o, "job");

@@ -33,6 +33,8 @@ TEST("a kept sentence is read in the reader's language with what was filled in")
     check("cancelled: cancelled by bob", "취소됨: bob이(가) 취소함");
     check("work dir '/home/it's here' cannot be used by 'bob': Permission denied",
           "'bob' 계정이 작업 폴더 '/home/it's here'을(를) 사용할 수 없음: 권한 없음");
+    check("XID 79: the GPU has fallen off the bus; reboot the node",
+          "XID 79: GPU가 버스에서 떨어짐; 조치: 노드 재부팅");
     check("device GPU-1 is not free: utilisation 12 %, must be less than 10",
           "장치 GPU-1 사용 불가: 사용률 12 %, 10 %보다 낮아야 함");
 }

@@ -90,7 +90,7 @@ class Overview extends Part {
     for (const d of this.devices.value?.items ?? [])
       if (d.state === 'faulty') say(t('attention.deviceFaulty', { node: d.node, index: d.index, health: d.health ?? '' }), to('fleet', d.id), true)
     for (const j of this.failed.value?.items ?? [])
-      if ((f.since(j.ended_at) ?? Infinity) < RECENT_MS) say(t('attention.failed', { id: j.id, name: j.name ?? '', reason: j.reason ?? '' }), to('jobs', j.id), false)
+      if ((f.since(j.ended_at) ?? Infinity) < RECENT_MS) say(t('attention.failed', { id: j.id, name: j.name ?? '', reason: f.sentence(j.reason) }), to('jobs', j.id), false)
     if (!list.length) return nothing
     return html`<section class="attention" aria-labelledby="attention-title"><h2 id="attention-title">${t('attention.title')}</h2><ul>${list.slice(0, 8)}</ul></section>`
   }
@@ -172,7 +172,7 @@ class Overview extends Part {
       <span class="job-who">${userName(j.user, session.me?.user)}</span>
       <span class="job-position right">#${j.position}</span>
       <span class="job-time right">${f.duration(f.since(j.submitted_at))}</span>
-      ${j.reason && j.reason !== whyAbove ? html`<span class="job-why quiet">${j.reason}</span>` : nothing}
+      ${j.reason && j.reason !== whyAbove ? html`<span class="job-why quiet">${f.sentence(j.reason)}</span>` : nothing}
     </li>`
   }
 

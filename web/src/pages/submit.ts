@@ -266,7 +266,7 @@ class Submit extends Part {
     if (!fate) return html`<p class="quiet">${t('submit.fate.checking')}</p>`
     if (fate.starts_now) return html`<p class="outlook-good">${icon('play')}<span>${t('submit.fate.starts')}</span></p>`
     return html`<p class="outlook-wait">${icon('clock')}<span>${t('submit.fate.waits', { n: f.number(fate.position), all: f.number(Math.max(fate.queue_length + 1, fate.position ?? 0)) })}</span></p>
-      ${fate.reason ? html`<p class="quiet">${fate.reason}</p>` : nothing}`
+      ${fate.reason ? html`<p class="quiet">${f.sentence(fate.reason)}</p>` : nothing}`
   }
 
   private same({ body }: Checked) {
