@@ -83,7 +83,11 @@ class Stage:
 def stage(build, browser, tmp_path):
     """One node with two RTX 3080."""
     scenario = tmp_path / "sim.yaml"
-    scenario.write_text("devices:\n  - model: rtx-3080\n  - model: rtx-3080\n")
+    scenario.write_text("""
+devices:
+  - {model: rtx-3080, count: 2, jitter: 2}
+client: {memory: 3GiB, load: [[0, 20], [1, 88], [3, 92]]}
+""")
     yield from staged(build, browser, scenario)
 
 

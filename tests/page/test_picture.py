@@ -15,7 +15,14 @@ MINUTES = float(os.environ.get("REEVE_PICTURE_MINUTES", "0"))
 @pytest.fixture
 def fleet(build, browser, tmp_path):
     scenario = tmp_path / "sim.yaml"
-    scenario.write_text("devices:\n" + "  - model: h100\n" * 2 + "  - model: rtx-3080\n" * 2)
+    scenario.write_text("""
+devices:
+  - {model: h100, count: 2, jitter: 2}
+  - {model: rtx-3080, count: 2, jitter: 2}
+client:
+  memory: [[0, 1500], [15, 6200]]
+  load: {points: [[0, 5], [4, 94], [50, 97], [54, 45], [60, 95]], loop: true}
+""")
     yield from staged(build, browser, scenario)
 
 
@@ -31,11 +38,11 @@ def test_picture(fleet, shot):
     plant.wait_state(train("alice", "bad-path", 1, 0.1, work_dir="/nowhere"))
     for job in last:
         plant.wait_state(job)
-    for user, name, epochs, each in [("alice", "ntu60-joint", 90, 4), ("bob", "ntu60-bone", 60, 6), ("bob", "resnet", 40, 5)]:
+    each = 1 + MINUTES * 60 / 50
+    for user, name, epochs in [("alice", "joint", 90), ("bob", "bone", 60), ("bob", "resnet", 80), ("alice", "motion", 120)]:
         train(user, name, epochs, each)
-    train("alice", "ntu60-motion", 120, 5)
     train("bob", "large-batch", 10, 5, gpus=1, gpu_memory="40GiB")
-    train("alice", "both-streams", 10, 5, gpus=2)
+    train("alice", "both", 10, 5, gpus=2)
     train("bob", "ablation", 10, 5)
     time.sleep(60 * MINUTES + 3)
     for lang, name in (("en-US", "page"), ("ko-KR", "page.ko")):
