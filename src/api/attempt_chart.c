@@ -79,6 +79,7 @@ static void plan(struct chart *c, const struct ran *ran, int64_t sample_ms, int6
     int64_t span = ran->started_ms && end > c->from_ms ? end - c->from_ms : 0;
     int64_t step = (span + most - 1) / most;
     step = step < sample_ms ? sample_ms : step;
+    step = step < 1 ? 1 : step;
     c->step_ms = (step + 999) / 1000 * 1000;
     c->points = (size_t)((span + c->step_ms - 1) / c->step_ms);
     (void)chart_read_metrics(CHART_DEVICES, NULL, &c->metrics, NULL);

@@ -440,8 +440,10 @@ void kube_client_free(struct kube_client *c)
     if (!c)
         return;
     for (enum queue q = STREAMS; q < QUEUES; q++)
-        while (c->queues[q].first)
-            call_free(c->queues[q].first);
+        for (struct kube_call *call = c->queues[q].first, *next; call; call = next) {
+            next = call->next;
+            call_free(call);
+        }
     http_client_free(c->http);
     kube_credentials_free(c->credentials);
     kube_config_free(c->config);

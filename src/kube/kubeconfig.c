@@ -432,7 +432,8 @@ int kube_config_read(const struct kube_config_options *o, struct kube_config **r
         paths = getenv("KUBECONFIG");
     if (!paths || !*paths) {
         const char *home = getenv("HOME");
-        paths = usual = mem_printf("%s/.kube/config", home ? home : "/root");
+        usual = mem_printf("%s/.kube/config", home ? home : "/root");
+        paths = usual;
     }
     struct reading r = {.options = o, .where = paths};
     int rc = add_files(&r, paths, e);
