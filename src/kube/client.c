@@ -408,15 +408,15 @@ struct kube_client *kube_client_new(uv_loop_t *loop, struct kube_config *config,
     if (o)
         c->options = *o;
     if (!c->options.per_second)
-        c->options.per_second = 400;
+        c->options.per_second = 1000;
     if (!c->options.burst)
-        c->options.burst = 800;
+        c->options.burst = 1000;
     if (!c->options.most)
         c->options.most = 64;
     if (!c->options.least_wait_ms)
         c->options.least_wait_ms = 200;
     if (!c->options.most_wait_ms)
-        c->options.most_wait_ms = 30000;
+        c->options.most_wait_ms = 10000;
     set_base(c);
     c->http = http_client_new(loop);
     uv_timer_init(loop, &c->timer);

@@ -17,10 +17,12 @@
 struct kube_client;
 
 struct kube_client_options {
-    unsigned per_second;                 /* requests, on average; 0: 400 */
-    unsigned burst;                      /* at once, after a pause; 0: 800 */
+    /* Requests, on average; 0: 1000. The server judges better what it can bear (429); this bounds
+     * what a mistake of ours does. */
+    unsigned per_second;
+    unsigned burst;                      /* at once, after a pause; 0: 1000 */
     unsigned most;                       /* under way at once, besides streams; 0: 64 */
-    int64_t least_wait_ms, most_wait_ms; /* between tries; 0: 200 ms and 30 s */
+    int64_t least_wait_ms, most_wait_ms; /* between tries; 0: 200 ms and 10 s */
     int64_t reread_ms;                   /* of files with certificates and tokens; 0: a minute */
 };
 

@@ -2,33 +2,34 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
 #include <string.h>
 
 typedef unsigned __int128 wide;
 
-/* Finer than a billionth is rounded up, there as here. */
-enum { MOST_PLACES = 9, MOST_EXPONENT = 40 };
+enum { MOST_PLACES = 18, MOST_EXPONENT = 60 };
 
 struct number {
-    wide digits; /* without the point; the whole part fits in 64 bits, so 94 bits at most */
-    int places;  /* of DIGITS, behind the point */
+    uint64_t whole;    /* 63 bits: more is past what we hold, whatever follows */
+    uint64_t fraction; /* of 10^PLACES; what stands behind the 18th place only rounds up */
+    int places;
     bool negative;
-    bool is_past; /* it has more digits than we hold */
+    bool is_past;
     bool is_more; /* something that is not 0 was cut off behind */
 };
 
 static void add_digit(struct number *n, char c, bool behind_point)
 {
-    if (behind_point && n->places == MOST_PLACES) {
-        n->is_more = n->is_more || c != '0';
-        return;
+    uint64_t digit = (uint64_t)(c - '0');
+    if (!behind_point) {
+        n->is_past = n->is_past || n->whole > INT64_MAX / 10;
+        n->whole = n->is_past ? 0 : n->whole * 10 + digit;
+    } else if (n->places == MOST_PLACES) {
+        n->is_more = n->is_more || digit;
+    } else {
+        n->fraction = n->fraction * 10 + digit;
+        n->places++;
     }
-    if (!behind_point && n->digits > INT64_MAX) {
-        n->is_past = true;
-        return;
-    }
-    n->digits = n->digits * 10 + (uint64_t)(c - '0');
-    n->places += behind_point;
 }
 
 /* Returns behind the number; NULL: there is none. */
@@ -85,27 +86,32 @@ static bool read_suffix(const char *p, const char *end, int *ret_two, int *ret_t
     return true;
 }
 
-/* The size of N * 2^TWO * 10^TEN * SCALE, rounded up; at most INT64_MAX. */
-static int64_t size_of(const struct number *n, int two, int ten, int64_t scale)
+/* VALUE * 10^TEN, rounded up, with MORE behind it; too much stays too much. */
+static wide times_ten(wide value, int ten, bool more)
 {
-    /* With a binary suffix at most nine places are divided away below, so more than this is past
-     * what we hold, and less stays within 128 bits. */
-    const wide past = (wide)INT64_MAX * 1000000000;
-    wide value = n->digits * (wide)scale;
-    bool more = n->is_more;
-    ten -= n->places;
-    if (n->is_past)
-        return INT64_MAX;
-    for (; two > 0; two--, value *= 2)
-        if (value > past)
-            return INT64_MAX;
-    for (; ten > 0; ten--, value *= 10)
-        if (value > INT64_MAX)
-            return INT64_MAX;
+    for (; ten > 0 && value <= INT64_MAX; ten--)
+        value *= 10;
     for (; ten < 0; ten++, value /= 10)
         more = more || value % 10;
-    value += more;
-    return value > INT64_MAX ? INT64_MAX : (int64_t)value;
+    return value + more;
+}
+
+/* The size of N * 2^TWO * 10^TEN, rounded up; at most INT64_MAX. TWO goes with no negative TEN. */
+static int64_t size_of(const struct number *n, int two, int ten)
+{
+    wide size;
+    if (n->is_past)
+        return INT64_MAX;
+    if (ten < 0) {
+        size = n->whole; /* 63 bits, and 60 for the places */
+        for (int i = 0; i < n->places; i++)
+            size *= 10;
+        size = times_ten(size + n->fraction, ten - n->places, n->is_more);
+    } else {
+        size = times_ten((wide)n->whole << two, ten, false);
+        size += times_ten((wide)n->fraction << two, ten - n->places, n->is_more);
+    }
+    return size > INT64_MAX ? INT64_MAX : (int64_t)size;
 }
 
 bool kube_quantity(const char *s, size_t len, int64_t scale, int64_t *ret)
@@ -115,7 +121,8 @@ bool kube_quantity(const char *s, size_t len, int64_t scale, int64_t *ret)
     const char *end = s + len, *suffix = read_number(s, end, &n);
     if (!suffix || !read_suffix(suffix, end, &two, &ten))
         return false;
-    int64_t size = size_of(&n, two, ten, scale);
+    assert(scale == 1 || scale == 1000);
+    int64_t size = size_of(&n, two, scale == 1000 ? ten + 3 : ten);
     *ret = n.negative ? -size : size;
     return true;
 }

@@ -147,7 +147,11 @@ int kube_split_feed(struct kube_split *s, const char *p, size_t len, struct err 
     while (p < end) {
         if (s->in_object) {
             p = pass_object(s, p, end);
-            if (!s->in_object && emit(s, from, p, e) < 0)
+            if (s->in_object)
+                break;
+            if (p[-1] != '}')
+                return wrong(e);
+            if (emit(s, from, p, e) < 0)
                 return -1;
             continue;
         }

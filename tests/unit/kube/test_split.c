@@ -64,7 +64,7 @@ TEST("what is cut off, too large or something else is told apart")
                 "more than 10 bytes");
     CHECK_FAILS(split(KUBE_SPLIT_EVENTS, "{\"a\":\"123456789\"}", 99, 10, &out, NULL),
                 ERR_TOO_LARGE, "more than 10 bytes");
-    static const char *const events[] = {"<html>", "[{}]", "{} x", "}"};
+    static const char *const events[] = {"<html>", "[{}]", "{} x", "}", "{\"a\":1]"};
     static const char *const lists[] = {"<html>",           "[{}]",  "{\"items\":[1]}",
                                         "{\"items\":[[]]}", "{} {}", "}"};
     for (size_t i = 0; i < COUNT_OF(events); i++)

@@ -40,6 +40,10 @@ TEST("amounts are read with every suffix, exactly")
     CHECK_INT(amount("100m", 1), 1); /* a tenth of a byte is a byte */
     CHECK_INT(amount("0.0000000000001", 1), 1);
     CHECK_INT(amount("1.000000000", 1), 1);
+    CHECK_INT(amount("1.3333333333G", 1), 1333333334);
+    CHECK_INT(amount("1.3333333333G", 1000), INT64_C(1333333333300));
+    CHECK_INT(amount("1234567.5n", 1000), 2);
+    CHECK_INT(amount("1.0000000000000000001Ei", 1), (INT64_C(1) << 60) + 1);
 }
 
 TEST("amounts past what we hold are the most we hold")
