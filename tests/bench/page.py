@@ -87,7 +87,11 @@ def long_day(page, plant, line, rounds):
 
 def long_log(page, plant, empty):
     """10 MiB in 120,000 lines."""
-    command = ["sh", "-c", "seq 1 120000 | sed 's/$/ step of the training with some words and figures 0.123456 0.654321/'"]
+    command = [
+        "sh",
+        "-c",
+        "seq 1 120000 | sed 's/$/ step of the training with some words and figures 0.123456 0.654321/'",
+    ]
     job = plant.submit(command, gpus=0, name="talkative")["id"]
     plant.wait_state(job, "Completed", seconds=60)
     page.evaluate("a => { location.hash = '#/jobs/' + a }", job)

@@ -37,7 +37,9 @@ def test_filters_and_order_stand_in_the_address(stage, trainings):
 
 def test_a_gpu_tells_who_holds_it_and_where_the_day_went(stage, trainings):
     page = stage.open("fleet/1", user="vera")
-    expect(page.get_by_role("region", name="Held by").or_(page.locator("section", has_text="Held by")).first).to_contain_text("alice")
+    expect(
+        page.get_by_role("region", name="Held by").or_(page.locator("section", has_text="Held by")).first
+    ).to_contain_text("alice")
     shares = page.locator(".time-parts > div:not(.time-total) dd:last-child")
     expect(shares.first).to_be_visible()
     total = sum(float(s.split()[0].replace("\u202f", "").rstrip("%")) for s in shares.all_inner_texts())

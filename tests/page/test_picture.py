@@ -1,5 +1,5 @@
-"""The pictures in the README: four GPUs, a queue with reasons, jobs that ended. `./test page -k picture` makes
-them in build-test/page/; with REEVE_PICTURES=docs they go there, and with a few minutes to run in they look lived in."""
+"""The pictures in the README: four GPUs, a queue with reasons, jobs that ended. `./test page -k picture` makes them
+in build-test/page/; with REEVE_PICTURES=docs they go there, and with some minutes to run in they look lived in."""
 
 import os
 import time
@@ -39,7 +39,8 @@ def test_picture(fleet, shot):
     for job in last:
         plant.wait_state(job)
     each = 1 + MINUTES * 60 / 50
-    for user, name, epochs in [("alice", "joint", 90), ("bob", "bone", 60), ("bob", "resnet", 80), ("alice", "motion", 120)]:
+    running = [("alice", "joint", 90), ("bob", "bone", 60), ("bob", "resnet", 80), ("alice", "motion", 120)]
+    for user, name, epochs in running:
         train(user, name, epochs, each)
     train("bob", "large-batch", 10, 5, gpus=1, gpu_memory="40GiB")
     train("alice", "both", 10, 5, gpus=2)

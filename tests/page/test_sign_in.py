@@ -13,7 +13,9 @@ def test_the_link_signs_in_once_and_leaves_no_trace_of_its_code(stage):
     expect(page.get_by_role("button", name=re.compile("^alice"))).to_be_visible()
     code = link.rsplit("=", 1)[1]
     assert code not in page.url
-    assert code not in str(page.evaluate("() => JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"))
+    assert code not in str(
+        page.evaluate("() => JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    )
     assert page.evaluate("() => document.cookie") == ""
 
     stage.allowed = ("401",)
@@ -73,7 +75,7 @@ def test_nothing_is_loaded_from_elsewhere(stage):
     page.get_by_role("navigation").wait_for()
     page.wait_for_timeout(1_000)
     assert asked
-    assert all(url.startswith(stage.plant.url) or url.startswith("data:") for url in asked), asked
+    assert all(url.startswith((stage.plant.url, "data:")) for url in asked), asked
 
 
 def test_the_language_follows_the_browser_the_address_and_the_choice(stage):

@@ -140,6 +140,7 @@ def test_the_next_page_is_asked_for_early_and_only_once(reeve, server):
     lines = reeve("list", "-n", "2000").stdout.splitlines()
     assert [int(line.split()[0]) for line in lines[1:]] == list(range(2501, 501, -1))
 
+
 def test_the_table_asks_for_what_it_shows(reeve, server):
     server.jobs[1] = a_job(1)
     reeve("list", "--label", "a=b c", "--label", "k=v", "--search", "학 습")
