@@ -69,6 +69,7 @@ export const job = {
 
   'log.title': ['Log', '로그'],
   'log.lines': ['{n} lines', '{n}줄'],
+  'log.lines.one': ['{n} line', '{n}줄'],
   'log.waiting': ['The job has not started; what it prints appears here.', '아직 시작하지 않았습니다. 출력은 여기에 표시됩니다.'],
   'log.empty': ['Nothing has been printed yet.', '아직 출력이 없습니다.'],
   'log.nothing': ['The job printed nothing.', '작업이 아무것도 출력하지 않았습니다.'],
@@ -89,6 +90,7 @@ export const job = {
   'log.download': ['Download the log', '로그 내려받기'],
   'log.follow': ['Go to the end', '끝으로 이동'],
   'log.followNew': ['{n} new lines', '새로운 줄 {n}개'],
+  'log.followNew.one': ['{n} new line', '새로운 줄 {n}개'],
   'log.skipped': ['The first {size} are not shown. The download has them.', '처음 {size}는 표시하지 않습니다. 내려받으면 모두 볼 수 있습니다.'],
   'log.dropped': ['The oldest {n} lines are not shown any more, to save memory. The download has them.', '메모리 절약을 위해 오래된 {n}줄은 더 이상 표시하지 않습니다. 내려받으면 모두 볼 수 있습니다.'],
   'log.missing': ['{size} are missing here.', '여기에 {size}가 빠져 있습니다.'],
