@@ -27,7 +27,7 @@ void guesses_free(struct guesses *g)
 /* The address without its port; of IPv6 the network. */
 static size_t place_of(const char *from, unsigned char place[64])
 {
-    char host[64];
+    char host[64] = {0};
     struct in6_addr six;
     bool in_brackets = *from == '[';
     from += in_brackets;
@@ -37,9 +37,8 @@ static size_t place_of(const char *from, unsigned char place[64])
         memcpy(place, &six, sizeof six / 2);
         return sizeof six / 2;
     }
-    size_t len = strlen(host);
-    memcpy(place, host, len);
-    return len;
+    memcpy(place, host, sizeof host);
+    return strlen(host);
 }
 
 static unsigned account_of(const struct guesses *g, const char *from)
