@@ -12,8 +12,7 @@
 /*
  * The amount in units of 1 / SCALE (1: bytes, pieces; 1000: thousandths of a CPU; no other),
  * rounded up as the API server rounds. What is larger than an int64_t, or has more digits before
- * its point, becomes the largest one.
- * False: the LEN bytes at S are no amount.
+ * its point, becomes the largest one. False: the LEN bytes at S are no amount.
  */
 bool kube_quantity(const char *s, size_t len, int64_t scale, int64_t *ret);
 

@@ -84,7 +84,7 @@ char *kube_time_format(int64_t unix_ms, char buf[KUBE_TIME_SIZE])
         ms += 1000;
         seconds--;
     }
-    if (!gmtime_r(&seconds, &tm) || tm.tm_year < 1 - 1900 || tm.tm_year > 9999 - 1900)
+    if (!gmtime_r(&seconds, &tm) || tm.tm_year < 1000 - 1900 || tm.tm_year > 9999 - 1900)
         tm = (struct tm){.tm_year = 70, .tm_mday = 1};
     size_t len = strftime(buf, KUBE_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(buf + len, KUBE_TIME_SIZE - len, ".%03u000Z", (unsigned)ms % 1000);

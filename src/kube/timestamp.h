@@ -12,7 +12,8 @@
 bool kube_time(const char *s, size_t len, int64_t *ret_unix_ms);
 
 #define KUBE_TIME_SIZE 32
-/* With exactly six places, which MicroTime wants and Time takes. Returns BUF. */
+/* With exactly six places, which MicroTime wants and Time takes. A year that is not of four digits
+ * becomes 1970. Returns BUF. */
 char *kube_time_format(int64_t unix_ms, char buf[KUBE_TIME_SIZE]);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "kube/event.h"
 #include "kube/lease.h"
+#include "kube/logs.h"
 #include "kube/node.h"
 #include "kube/object.h"
 #include "kube/pod.h"
@@ -440,13 +441,39 @@ static void watch_for_ever(void)
     uv_run(&loop, UV_RUN_DEFAULT);
 }
 
+static bool on_log(void *arg, const char *bytes, size_t len, const struct kube_log_position *at)
+{
+    (void)arg;
+    (void)at;
+    return fwrite(bytes, 1, len, stdout) == len;
+}
+
+static void on_log_end(void *arg, const struct kube_log_position *at, const struct kube_answer *a)
+{
+    fprintf(stderr, "the log ended at %lld, line %llu\n", (long long)at->second,
+            (unsigned long long)at->lines);
+    check(!a->err.code, "a log was read", a->err.text);
+    *(int *)arg += 1;
+}
+
+static void follow_log(const char *space, const char *pod)
+{
+    static const struct kube_log_ops log_ops = {on_log, on_log_end};
+    int ended = 0;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    kube_log_start(client, &(struct kube_log_request){.ns = space, .pod = pod, .follow = true},
+                   &log_ops, &ended);
+    while (!ended)
+        uv_run(&loop, UV_RUN_ONCE);
+}
+
 int main(int argc, char **argv)
 {
     struct kube_config *config = NULL;
     struct err e = {0};
     signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
-        fprintf(stderr, "usage: kube_story KUBECONFIG [PODS | watch]\n");
+        fprintf(stderr, "usage: kube_story KUBECONFIG [PODS | watch | log NS POD]\n");
         return 2;
     }
     if (kube_config_read(&(struct kube_config_options){.path = argv[1]}, &config, &e) < 0) {
@@ -457,6 +484,8 @@ int main(int argc, char **argv)
     client = kube_client_new(&loop, config, NULL);
     if (argc > 2 && strcmp(argv[2], "watch") == 0)
         watch_for_ever();
+    else if (argc > 4 && strcmp(argv[2], "log") == 0)
+        follow_log(argv[3], argv[4]);
     else
         tell_story(argc > 2 ? atoi(argv[2]) : 50);
     kube_client_free(client);
