@@ -14,6 +14,7 @@
 #define DEADLINE_MS  60000
 #define CONNECT_MS   10000
 #define DEAD_PEER_MS 30000
+#define PATIENCE_MS  60000
 #define MOST_TRIES   10
 #define MOST_RETRY_S 120 /* a server that wants more than this is not waited for */
 
@@ -417,6 +418,8 @@ struct kube_client *kube_client_new(uv_loop_t *loop, struct kube_config *config,
         c->options.least_wait_ms = 200;
     if (!c->options.most_wait_ms)
         c->options.most_wait_ms = 10000;
+    if (!c->options.patience_ms)
+        c->options.patience_ms = PATIENCE_MS;
     set_base(c);
     c->http = http_client_new(loop);
     uv_timer_init(loop, &c->timer);
@@ -478,6 +481,11 @@ struct kube_build *kube_client_build(struct kube_client *c)
 int64_t kube_client_pause_ms(const struct kube_client *c, unsigned failures)
 {
     return backoff_ms(failures, c->options.least_wait_ms, c->options.most_wait_ms, random_u64());
+}
+
+int64_t kube_client_patience_ms(const struct kube_client *c)
+{
+    return c->options.patience_ms;
 }
 
 bool kube_client_streams_lists(const struct kube_client *c)

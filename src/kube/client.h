@@ -24,6 +24,7 @@ struct kube_client_options {
     unsigned most;                       /* under way at once, besides streams; 0: 64 */
     int64_t least_wait_ms, most_wait_ms; /* between tries; 0: 200 ms and 10 s */
     int64_t reread_ms;                   /* of files with certificates and tokens; 0: a minute */
+    int64_t patience_ms; /* with a streamed list that begins and says nothing more; 0: a minute */
 };
 
 /* CONFIG is the client's from now on. O may be NULL. Never NULL. The program must ignore SIGPIPE.
@@ -90,6 +91,7 @@ struct kube_build;
 struct kube_build *kube_client_build(struct kube_client *c);
 /* Between half of a growing pause and all of it, after FAILURES (from 1) in a row. */
 int64_t kube_client_pause_ms(const struct kube_client *c, unsigned failures);
+int64_t kube_client_patience_ms(const struct kube_client *c);
 /* Whether this server can list by a stream; it can until somebody says that it cannot. */
 bool kube_client_streams_lists(const struct kube_client *c);
 void kube_client_no_streamed_lists(struct kube_client *c);

@@ -8,11 +8,10 @@
 #include "net/backoff.h"
 
 /* Bookmarks come about once a minute, so longer silence means that nobody is there. */
-#define SILENCE_MS         150000
-#define INITIAL_SILENCE_MS 60000
-#define LEAST_SECONDS      300 /* that a stream lasts: half as long again at most */
-#define QUICK_END_MS       1000
-#define MOST_WAIT_MS       120000
+#define SILENCE_MS    150000
+#define LEAST_SECONDS 300 /* that a stream lasts: half as long again at most */
+#define QUICK_END_MS  1000
+#define MOST_WAIT_MS  120000
 
 enum { GIVE_UP_VERSION = 6, GIVE_UP_STREAMED = 2 };
 
@@ -28,7 +27,6 @@ struct kube_watch {
     struct kube_call *stream;
     struct kube_split split;
     bool is_initial; /* the stream under way began with a list that is not over */
-    bool is_expired; /* the server has forgotten VERSION */
     bool is_synced;
     struct err why;             /* why reading the stream ended */
     struct kube_status refused; /* by an ERROR event */
@@ -260,10 +258,17 @@ static bool on_object(void *arg, const char *json, size_t len)
     return take_event(w, json, len, &w->why) == 0;
 }
 
+static void be_patient(struct kube_watch *w);
+
 static bool on_data(void *arg, const char *bytes, size_t len)
 {
     struct kube_watch *w = arg;
-    return kube_split_feed(&w->split, bytes, len, &w->why) == 0;
+    bool good = kube_split_feed(&w->split, bytes, len, &w->why) == 0;
+    if (w->is_initial && good)
+        be_patient(w);
+    else
+        uv_timer_stop(&w->timer);
+    return good;
 }
 
 /* The server does not know streamed lists, or cannot serve them. */
@@ -288,11 +293,29 @@ static void initial_ended(struct kube_watch *w, const struct kube_answer *a)
     trouble(w, a);
 }
 
+static void on_patience_ends(uv_timer_t *timer)
+{
+    struct kube_watch *w = timer->data;
+    struct kube_answer a = {.http_status = 200};
+    kube_cancel(w->stream);
+    w->stream = NULL;
+    err_set(&a.err, ERR_TIMEOUT, "a streamed list does not come to its end");
+    initial_ended(w, &a);
+}
+
+/* With a streamed list under way, from its last word on. */
+static void be_patient(struct kube_watch *w)
+{
+    uint64_t ms = (uint64_t)kube_client_patience_ms(w->client);
+    uv_timer_start(&w->timer, on_patience_ends, ms, 0);
+}
+
 static void on_stream_end(void *arg, const struct kube_answer *answer)
 {
     struct kube_watch *w = arg;
     struct kube_answer a = *answer;
     w->stream = NULL;
+    uv_timer_stop(&w->timer);
     if (w->why.code) {
         a.err = w->why;
         if (w->refused.code || w->refused.reason[0])
@@ -309,8 +332,10 @@ static void on_stream_end(void *arg, const struct kube_answer *answer)
         wait_for(w, 0);
     } else {
         trouble(w, &a);
-        if (w->failures >= GIVE_UP_VERSION)
-            free(TAKE(w->version)); /* maybe it is our question that cannot be answered */
+        /* A server that is there and well: maybe it is our question that cannot be answered. */
+        bool is_well = a.http_status && a.http_status < 500 && a.http_status != 429;
+        if (is_well && w->failures >= GIVE_UP_VERSION)
+            free(TAKE(w->version));
     }
 }
 
@@ -336,10 +361,11 @@ static void open_stream(struct kube_watch *w, bool initial)
     }
     w->stream =
         kube_send(w->client,
-                  &(struct kube_request){.target = text_get(&target),
-                                         .on_data = on_data,
-                                         .silence_ms = initial ? INITIAL_SILENCE_MS : SILENCE_MS},
+                  &(struct kube_request){
+                      .target = text_get(&target), .on_data = on_data, .silence_ms = SILENCE_MS},
                   on_stream_end, w);
+    if (initial)
+        be_patient(w);
 }
 
 static void go_on(struct kube_watch *w)

@@ -319,7 +319,8 @@ void side_open_as(struct side *s, struct fake_api *f, const char *user, const ch
                                &config, &test_err));
     uv_loop_init(&s->loop);
     s->client = kube_client_new(
-        &s->loop, config, &(struct kube_client_options){.least_wait_ms = 5, .most_wait_ms = 40});
+        &s->loop, config,
+        &(struct kube_client_options){.least_wait_ms = 5, .most_wait_ms = 40, .patience_ms = 500});
 }
 
 void side_open(struct side *s, struct fake_api *f)

@@ -144,7 +144,9 @@ static char *write_pod(int number, const char *node)
     auto_free char *where = node ? mem_printf("\"nodeName\":\"%s\",", node) : mem_strdup("");
     return mem_printf(
         "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p%d\",\"labels\":{"
-        "\"reeve.gpu/job\":\"%d\"}},\"spec\":{%s\"schedulerName\":\"nobody\",\"restartPolicy\":"
+        "\"reeve.gpu/"
+        "job\":\"%d\"}},\"spec\":{%s\"automountServiceAccountToken\":false,\"schedulerName\":"
+        "\"nobody\",\"restartPolicy\":"
         "\"Never\",\"containers\":[{\"name\":\"main\",\"image\":\"localhost/none\",\"resources\":{"
         "\"limits\":{\"cpu\":\"500m\",\"memory\":\"16Gi\",\"nvidia.com/gpu\":1}}}]}}",
         number, number, where);
@@ -160,6 +162,15 @@ static void make_namespace(void)
     expect(kube_create(client, &(struct kube_object){.kind = &namespaces}, body, strlen(body), note,
                        &last),
            ERR_NONE, "a namespace is made");
+    /* Pods need it, and who makes it may be slower than we are, or not there. */
+    static const struct kube_kind accounts = {.at = {"", "v1", "serviceaccounts"},
+                                              .kind = "ServiceAccount"};
+    static const char account[] = "{\"apiVersion\":\"v1\",\"kind\":\"ServiceAccount\","
+                                  "\"metadata\":{\"name\":\"default\"}}";
+    kube_create(client, &(struct kube_object){&accounts, ns, NULL, NULL}, account, strlen(account),
+                note, &last);
+    check(until(&last.done, 1), "and its service account", "not within a minute");
+    last.done = 0;
 }
 
 static void on_made(void *arg, const struct kube_answer *a)

@@ -183,6 +183,47 @@ TEST("streamed lists that do not come to their end are given up for pages")
     CHECK_INT(fake_count(&t.f, "sendInitialEvents"), 2);
 }
 
+static void falls_silent(struct fake_conn *c, const struct fake_request *r, void *arg)
+{
+    if (is_initial(r)) {
+        fake_begin(c);
+        fake_chunk(c, EVENT("ADDED", "x", "3"));
+        fake_wait(c);
+    } else {
+        lists_only(c, r, arg);
+    }
+}
+
+TEST("streamed lists that fall silent are given up for pages")
+{
+    AUTO(test_close) struct test t;
+    test_open(&t, falls_silent);
+    side_until(&t.s, &t.story.changes, 2);
+    CHECK_TEXT(text_get(&t.story.text), "+x@3 sync +y@6 ");
+    CHECK_INT(fake_count(&t.f, "sendInitialEvents"), 2);
+    CHECK(strstr(t.story.why, "does not come to its end"));
+}
+
+static void is_quiet_afterwards(struct fake_conn *c, const struct fake_request *r, void *arg)
+{
+    (void)arg;
+    (void)r;
+    fake_begin(c);
+    fake_chunk(c, EVENT("ADDED", "x", "3") INITIAL_END("10"));
+    usleep(800000); /* more than the client's patience with a list */
+    fake_chunk(c, EVENT("ADDED", "y", "11"));
+    fake_wait(c);
+}
+
+TEST("once its list is over, a stream may be quiet for long")
+{
+    AUTO(test_close) struct test t;
+    test_open(&t, is_quiet_afterwards);
+    side_until(&t.s, &t.story.changes, 2);
+    CHECK_TEXT(text_get(&t.story.text), "+x@3 sync +y@11 ");
+    CHECK_INT(t.story.troubles, 0);
+}
+
 /* ---- what the server has forgotten ---- */
 
 /* By the number of the request: list, forgotten in the stream, list, forgotten at once, list. */
