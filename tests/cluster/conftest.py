@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from faults import Faults, wait_for  # noqa: E402
+from parts import programs  # noqa: E402
 from parts.cluster import COMMAND, Cluster, argo_executor  # noqa: E402
 from parts.images import TEST  # noqa: E402
 
@@ -24,6 +25,8 @@ def cluster():
     if there.is_up():
         yield there
         return
+    if programs.missing():
+        pytest.exit("the cluster's programs are not built: tests/cluster/cluster build", returncode=2)
     up = subprocess.run([sys.executable, COMMAND, "up", "--kwok", "--for", str(os.getpid())], stderr=subprocess.PIPE)
     said = up.stderr.decode()
     if up.returncode == 77:
@@ -68,7 +71,12 @@ class Space:
                 "apiVersion": "v1",
                 "kind": "Pod",
                 "metadata": {"name": name},
-                "spec": {"restartPolicy": "Never", "containers": [main | (container or {})]} | spec,
+                "spec": {
+                    "restartPolicy": "Never",
+                    "terminationGracePeriodSeconds": 1,
+                    "containers": [main | (container or {})],
+                }
+                | spec,
             }
         )
 

@@ -154,7 +154,9 @@ def test_what_both_guards_left_the_next_call_removes(other):
 
 
 def test_a_program_inside_gets_signals_and_ends_with_its_caller(cluster):
-    started = cluster.popen("sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done")
+    script = "trap 'exit 5' TERM; echo listens; while :; do sleep 0.1; done"
+    started = cluster.popen("sh", "-c", script, stdout=subprocess.PIPE)
+    assert started.stdout.readline() == b"listens\n"
     started.terminate()
     assert started.wait(10) == 5
     started = cluster.popen("sleep", "600")

@@ -112,9 +112,11 @@ class Cluster:
         self.start(*others, wait=False)
         self.apply(BASE)
         if argo:
-            self.kubectl("create", "--filename", str(programs.crds()), check=False)
+            self.kubectl("create", "--filename", str(programs.crds()))
             self.apply(ARGO_BASE)
+            self.kubectl("wait", "--for=condition=established", "--timeout=60s", "customresourcedefinition", "--all")
             self.start(*ARGO, wait=False)
+            note("Argo's custom resources")
         if kwok:
             self.start("kwok", wait=False)
         until("node Ready", self.node_is_ready, 90)

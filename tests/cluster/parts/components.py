@@ -202,6 +202,8 @@ def kwok(place: Place) -> list[str]:
         "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
         f"--node-ip={NODE_IP}",
         "--cidr=10.77.0.0/16",
+        "--server-address=127.0.0.1:10247",
+        "--node-lease-duration-seconds=20",
     ]
 
 
