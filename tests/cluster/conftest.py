@@ -38,6 +38,12 @@ def cluster():
     there.down()
 
 
+@pytest.fixture(scope="session")
+def build():
+    """The build folder under test: REEVE_BUILD, as ./test sets it, else what ./run made."""
+    return Path(os.environ.get("REEVE_BUILD", programs.TOP / "build"))
+
+
 @pytest.fixture
 def faults(cluster):
     return Faults(cluster)
