@@ -46,9 +46,22 @@ int json_parse(const char *p, size_t len, json_t **ret, struct err *e)
     return 0;
 }
 
+/* Whether TEXT says exactly VALUE. */
+static bool says(const char *text, const json_t *value)
+{
+    auto_json json_t *again = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    return again && json_equal(value, again);
+}
+
 char *json_write(const json_t *value)
 {
-    char *made = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    /* With 15 digits what people write stays as it is (0.93); what was computed may need 17. */
+    enum { HOW = JSON_COMPACT | JSON_ENCODE_ANY };
+    char *made = json_dumps(value, HOW | JSON_REAL_PRECISION(15));
+    if (made && strpbrk(made, ".eE") && !says(made, value)) {
+        free(made);
+        made = json_dumps(value, HOW | JSON_REAL_PRECISION(17));
+    }
     return made ? made : mem_strdup("null");
 }
 
