@@ -2,7 +2,6 @@
 
 import argparse
 import shutil
-import subprocess
 import sys
 
 from figure import BUILD, TOP, Client, Folder, load, percentile, say
@@ -95,15 +94,14 @@ def long_log(page, plant, empty):
     job = plant.submit(command, gpus=0, name="talkative")["id"]
     plant.wait_state(job, "Completed", seconds=60)
     page.evaluate("a => { location.hash = '#/jobs/' + a }", job)
-    page.get_by_text("120000 step").first.wait_for(timeout=60_000)
-    frames(page, "a log of 10 MiB scrolled", SCROLL.format(".log-lines"), empty)
+    page.locator(".log").filter(has_text="120000 step").wait_for(timeout=60_000)
+    frames(page, "a log of 10 MiB scrolled", SCROLL.format(".log"), empty)
 
 
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--rounds", type=int, default=40, help="of the long day")
     options = options.parse_args()
-    subprocess.run(["ninja", "-C", str(BUILD), "--quiet", "page"], check=False)
     size()
     with Folder(BUILD) as plant, sync_playwright() as playwright:
         plant.start()
