@@ -27,6 +27,13 @@ void call_answer(struct call *c)
     http_answer(c->request, status, empty ? NULL : type, w->headers, &w->body);
 }
 
+void call_answer_gone(struct call *c, struct command *command)
+{
+    (void)command;
+    c->answer.status = 204;
+    call_answer(c);
+}
+
 /* Temporary failures of ours pass within moments: a full mailbox, a disk being cleared. */
 #define RETRY_AFTER_S "1"
 

@@ -83,6 +83,8 @@ void call_read(struct call *c, int (*read)(struct call *c, struct store_reader *
  * failure is answered by us. COMMAND is freed when THEN returns. */
 void call_command(struct call *c, struct command *command,
                   void (*then)(struct call *c, struct command *command));
+/* A THEN for commands after which nothing is left to tell: 204. */
+void call_answer_gone(struct call *c, struct command *command);
 /* The command's idempotency key and body hash, where the request has a key. */
 void call_idempotency(struct call *c, struct command *command);
 

@@ -294,13 +294,6 @@ void serve_node_lost(struct call *c)
     call_command(c, command, answer_node);
 }
 
-static void answer_gone(struct call *c, struct command *command)
-{
-    (void)command;
-    c->answer.status = 204;
-    call_answer(c);
-}
-
 void serve_node_retire(struct call *c)
 {
     if (!find_node(c))
@@ -308,5 +301,5 @@ void serve_node_retire(struct call *c)
     struct command *command = command_new(COMMAND_NODE_RETIRE);
     command->id = c->subject;
     snprintf(command->why, sizeof command->why, "retired by %s", c->caller.name);
-    call_command(c, command, answer_gone);
+    call_command(c, command, call_answer_gone);
 }

@@ -82,24 +82,6 @@ static void follow(struct history *h, const struct event *ev)
 
 /* ---- written ---- */
 
-static const char *why_of(const struct event *ev)
-{
-    switch (ev->kind) {
-    case EVENT_ID_JOB_CANCEL:
-        return ev->JOB_CANCEL.why;
-    case EVENT_ID_JOB_HELD:
-        return ev->JOB_HELD.why;
-    case EVENT_ID_ATTEMPT_REFUSED:
-        return ev->ATTEMPT_REFUSED.why;
-    case EVENT_ID_ATTEMPT_ENDED:
-        return ev->ATTEMPT_ENDED.why;
-    case EVENT_ID_ATTEMPT_LOST:
-        return ev->ATTEMPT_LOST.why;
-    default:
-        return "";
-    }
-}
-
 static void write_decided(struct history *h, const struct event *ev)
 {
     const struct event_list *devices = &ev->ATTEMPT_DECIDED.devices;
@@ -139,7 +121,7 @@ static void write_ended(struct history *h, const struct event *ev)
 static void write_inside(struct history *h, const struct event *ev)
 {
     const struct principal *actor = fleet_principal(h->view, ev->actor);
-    job_write_sentence(&h->out, "reason", h->caller, why_of(ev));
+    job_write_sentence(&h->out, "reason", h->caller, event_why(ev));
     jo_text(&h->out, "actor", actor ? actor->name : NULL);
     switch (ev->kind) {
     case EVENT_ID_ATTEMPT_DECIDED:
@@ -221,7 +203,7 @@ int read_job_history(struct call *c, struct store_reader *r, struct err *e)
     jo_list(&h.out, "items");
     int rc = read_rows(&h, engine_store(g), r, e);
     jo_end(&h.out);
-    jo_bool(&h.out, "cut", h.items > ITEMS_MOST);
+    jo_bool(&h.out, "cut", h.items > ITEMS_MOST || h.looked_at >= ROWS_MOST);
     jo_end(&h.out);
     engine_view_release(g, v);
     return rc;

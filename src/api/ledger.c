@@ -42,31 +42,6 @@ static int64_t token_owner(const struct event *ev)
                                               : ev->TOKEN_REVOKED.principal;
 }
 
-/* The words of the body that say why, or on what ground. */
-static const char *why_of(const struct event *ev)
-{
-    switch (ev->kind) {
-    case EVENT_ID_NODE_LOST:
-        return ev->NODE_LOST.proof;
-    case EVENT_ID_NODE_RETIRED:
-        return ev->NODE_RETIRED.why;
-    case EVENT_ID_DEVICE_CHANGED:
-        return ev->DEVICE_CHANGED.why;
-    case EVENT_ID_JOB_CANCEL:
-        return ev->JOB_CANCEL.why;
-    case EVENT_ID_JOB_HELD:
-        return ev->JOB_HELD.why;
-    case EVENT_ID_ATTEMPT_REFUSED:
-        return ev->ATTEMPT_REFUSED.why;
-    case EVENT_ID_ATTEMPT_ENDED:
-        return ev->ATTEMPT_ENDED.why;
-    case EVENT_ID_ATTEMPT_LOST:
-        return ev->ATTEMPT_LOST.why;
-    default:
-        return "";
-    }
-}
-
 /* What people call the subject; null where its number is its name, or where it is gone. */
 static void write_subject_name(struct json_out *o, const struct fleet_view *v,
                                const struct ledger_row *row, const struct event *ev)
@@ -117,7 +92,7 @@ static void write_row(struct ledger_list *l, const struct ledger_row *row)
     write_subject_name(o, l->view, row, &ev);
     write_name(o, "actor", l->view, row->actor);
     write_name(o, "on_behalf", l->view, row->on_behalf);
-    job_write_sentence(o, "why", l->caller, why_of(&ev));
+    job_write_sentence(o, "why", l->caller, event_why(&ev));
     if (row->body && row->body[0])
         jo_raw(o, "body", row->body, strlen(row->body));
     else

@@ -18,22 +18,18 @@ static const struct {
     [READING_CELSIUS] = {"DCGM_FI_DEV_GPU_TEMP", 1},
 };
 
-struct gathering {
-    struct device_samples *into;
+/* One reading of one device, as the series store tells them: a series after the other. */
+struct found {
+    char uuid[sizeof((struct device_sample){0}.uuid)];
     enum device_reading reading;
+    int64_t value;
 };
 
-static struct device_sample *item_of(struct device_samples *s, const char *uuid)
-{
-    for (size_t i = 0; i < s->count; i++)
-        if (strcmp(s->items[i].uuid, uuid) == 0)
-            return &s->items[i];
-    s->items = mem_resize_array(s->items, s->count + 1);
-    struct device_sample *item = &s->items[s->count++];
-    *item = (struct device_sample){0};
-    snprintf(item->uuid, sizeof item->uuid, "%s", uuid);
-    return item;
-}
+struct gathering {
+    struct found *found;
+    size_t count, room;
+    enum device_reading reading;
+};
 
 static const char *label_of(const struct label *labels, size_t count, const char *name)
 {
@@ -51,17 +47,46 @@ static int on_series(void *arg, const struct label *labels, size_t label_count,
     double value = count ? points[count - 1].value : NAN;
     if (!uuid || !isfinite(value))
         return 0;
-    struct device_sample *item = item_of(g->into, uuid);
-    item->has[g->reading] = true;
-    item->value[g->reading] = (int64_t)llround(value * readings[g->reading].scale);
+    if (g->count == g->room) {
+        g->room = g->room ? 2 * g->room : 64;
+        g->found = mem_resize_array(g->found, g->room);
+    }
+    struct found *f = &g->found[g->count++];
+    *f = (struct found){.reading = g->reading,
+                        .value = (int64_t)llround(value * readings[g->reading].scale)};
+    snprintf(f->uuid, sizeof f->uuid, "%s", uuid);
     return 0;
+}
+
+static int by_uuid(const void *a, const void *b)
+{
+    return strcmp(((const struct found *)a)->uuid, ((const struct found *)b)->uuid);
+}
+
+/* One item a device, ordered by UUID: lists look for each of theirs. */
+static void put_together(const struct gathering *g, struct device_samples *ret)
+{
+    ret->items = mem_resize_array(ret->items, g->count);
+    for (size_t i = 0; i < g->count; i++) {
+        const struct found *f = &g->found[i];
+        struct device_sample *item = &ret->items[ret->count ? ret->count - 1 : 0];
+        if (!ret->count || strcmp(item->uuid, f->uuid) != 0) {
+            item = &ret->items[ret->count++];
+            *item = (struct device_sample){0};
+            memcpy(item->uuid, f->uuid, sizeof item->uuid);
+        }
+        item->has[f->reading] = true;
+        item->value[f->reading] = f->value;
+    }
 }
 
 int samples_of_devices(struct tsdb *db, int64_t now_ms, struct device_samples *ret, struct err *e)
 {
+    struct gathering g = {0};
+    int rc = 0;
     *ret = (struct device_samples){0};
-    for (enum device_reading i = 0; i < READINGS; i++) {
-        struct gathering g = {ret, i};
+    for (enum device_reading i = 0; i < READINGS && rc == 0; i++) {
+        g.reading = i;
         struct tsdb_matcher name = {"__name__", readings[i].series, TSDB_IS};
         struct tsdb_query q = {.matchers = &name,
                                .matcher_count = 1,
@@ -69,12 +94,14 @@ int samples_of_devices(struct tsdb *db, int64_t now_ms, struct device_samples *r
                                .to_ms = now_ms + FRESH_MS,
                                .step_ms = 3 * FRESH_MS,
                                .aggregate = TSDB_LAST};
-        if (tsdb_query(db, &q, on_series, &g, e) < 0) {
-            device_samples_done(ret);
-            return -1;
-        }
+        rc = tsdb_query(db, &q, on_series, &g, e);
     }
-    return 0;
+    if (rc == 0 && g.count) {
+        qsort(g.found, g.count, sizeof *g.found, by_uuid);
+        put_together(&g, ret);
+    }
+    free(g.found);
+    return rc < 0 ? -1 : 0;
 }
 
 void device_samples_done(struct device_samples *s)
@@ -83,12 +110,14 @@ void device_samples_done(struct device_samples *s)
     *s = (struct device_samples){0};
 }
 
+static int with_uuid(const void *uuid, const void *item)
+{
+    return strcmp(uuid, ((const struct device_sample *)item)->uuid);
+}
+
 const struct device_sample *device_samples_find(const struct device_samples *s, const char *uuid)
 {
-    for (size_t i = 0; i < s->count; i++)
-        if (strcmp(s->items[i].uuid, uuid) == 0)
-            return &s->items[i];
-    return NULL;
+    return s->count ? bsearch(uuid, s->items, s->count, sizeof *s->items, with_uuid) : NULL;
 }
 
 struct taking {

@@ -185,13 +185,6 @@ void serve_session_begin(struct call *c)
     call_command(c, command, answer_session);
 }
 
-static void answer_ended(struct call *c, struct command *command)
-{
-    (void)command;
-    c->answer.status = 204;
-    call_answer(c);
-}
-
 void serve_session_end(struct call *c)
 {
     if (!c->caller.token) {
@@ -200,5 +193,5 @@ void serve_session_end(struct call *c)
     }
     struct command *command = command_new(COMMAND_TOKEN_REVOKE);
     command->id = c->caller.token;
-    call_command(c, command, answer_ended);
+    call_command(c, command, call_answer_gone);
 }

@@ -188,20 +188,13 @@ void serve_user_change(struct call *c)
     call_command(c, command, answer_changed);
 }
 
-static void answer_gone(struct call *c, struct command *command)
-{
-    (void)command;
-    c->answer.status = 204;
-    call_answer(c);
-}
-
 void serve_user_disable(struct call *c)
 {
     struct command *command = change_of_path(c);
     if (!command)
         return;
     command->disabled = 1;
-    call_command(c, command, answer_gone);
+    call_command(c, command, call_answer_gone);
 }
 
 /* ---- tokens ---- */
@@ -309,7 +302,7 @@ void serve_token_revoke(struct call *c)
     }
     struct command *command = command_new(COMMAND_TOKEN_REVOKE);
     command->id = id;
-    call_command(c, command, answer_gone);
+    call_command(c, command, call_answer_gone);
 }
 
 void serve_enrolment_create(struct call *c)

@@ -151,3 +151,27 @@ void event_set_text(char to[EVENT_TEXT], const char *text)
         memcpy(to, text, len);
     to[len] = '\0';
 }
+
+const char *event_why(const struct event *ev)
+{
+    switch (ev->kind) {
+    case EVENT_ID_NODE_LOST:
+        return ev->NODE_LOST.proof;
+    case EVENT_ID_NODE_RETIRED:
+        return ev->NODE_RETIRED.why;
+    case EVENT_ID_DEVICE_CHANGED:
+        return ev->DEVICE_CHANGED.why;
+    case EVENT_ID_JOB_CANCEL:
+        return ev->JOB_CANCEL.why;
+    case EVENT_ID_JOB_HELD:
+        return ev->JOB_HELD.why;
+    case EVENT_ID_ATTEMPT_REFUSED:
+        return ev->ATTEMPT_REFUSED.why;
+    case EVENT_ID_ATTEMPT_ENDED:
+        return ev->ATTEMPT_ENDED.why;
+    case EVENT_ID_ATTEMPT_LOST:
+        return ev->ATTEMPT_LOST.why;
+    default:
+        return "";
+    }
+}

@@ -59,6 +59,9 @@ struct event {
 const char *event_name(enum event_kind kind);
 enum event_kind event_find(const char *name); /* EVENT_ID_NONE: no such kind */
 enum event_subject event_subject(enum event_kind kind);
+/* The words of its body that say why, or on what ground; "" where it has none. Lives as long as EV.
+ */
+const char *event_why(const struct event *ev);
 
 /* The body as compact JSON, fields in the order of the table: the same event gives the same bytes.
  */
