@@ -98,6 +98,7 @@ def test_the_theme_is_the_systems_unless_chosen(stage):
     page = stage.open(user="alice", theme="dark")
     dark = paper(page)
     page.emulate_media(color_scheme="light")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
     light = paper(page)
     assert dark != light
     page.get_by_role("button", name=re.compile("^alice")).click()

@@ -2,6 +2,7 @@
 export type Theme = 'auto' | 'light' | 'dark'
 
 const KEY = 'reeve.theme'
+const dark = matchMedia('(prefers-color-scheme: dark)')
 
 export function theme(): Theme {
   const kept = localStorage.getItem(KEY)
@@ -15,11 +16,10 @@ export function setTheme(to: Theme) {
 
 function apply() {
   const chosen = theme()
-  if (chosen === 'auto') delete document.documentElement.dataset['theme']
-  else document.documentElement.dataset['theme'] = chosen
+  document.documentElement.dataset['theme'] = chosen === 'auto' ? (dark.matches ? 'dark' : 'light') : chosen
   // Canvases draw with the colours of the moment.
   window.dispatchEvent(new Event('reeve-theme'))
 }
 
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', apply)
+dark.addEventListener('change', apply)
 apply()

@@ -2,7 +2,7 @@
 import { html, nothing } from 'lit'
 import * as f from '../format.ts'
 import { icon } from '../parts/icon.ts'
-import { act, may, type JobAction } from '../parts/job-actions.ts'
+import { act, pickedTools, type JobAction } from '../parts/job-actions.ts'
 import { jobName, names, whyInShort } from '../parts/job-cells.ts'
 import '../parts/job-filter.ts'
 import { meter } from '../parts/meter.ts'
@@ -17,7 +17,7 @@ import { Newest } from '../server/lists.ts'
 import { Watch } from '../server/resource.ts'
 import { session } from '../server/session.ts'
 import type { Job } from '../server/types.ts'
-import { t, tCount, tMaybe } from '../texts/index.ts'
+import { t, tMaybe } from '../texts/index.ts'
 
 const PAGE = 100
 const FIELDS =
@@ -104,16 +104,7 @@ class JobsPage extends Part {
 
   private tools(items: Job[]) {
     const jobs = items.filter(j => this.picked.has(j.id))
-    if (!jobs.length) return nothing
-    const button = (action: JobAction, picture: Parameters<typeof icon>[0], text: string) => {
-      const n = jobs.filter(j => may(action, j)).length
-      return n ? html`<button class="button" @click=${() => this.act(action, jobs)}>${icon(picture)}${text}${n < jobs.length ? ` (${f.number(n)})` : ''}</button>` : nothing
-    }
-    return html`<div class="tools" role="toolbar" aria-label=${tCount('list.picked', jobs.length)}>
-      <span class="tools-count" role="status">${tCount('list.picked', jobs.length)}</span>
-      ${button('retry', 'retry', t('do.retry'))} ${button('cancel', 'cross', t('do.cancel'))} ${button('delete', 'trash', t('do.delete'))}
-      <button class="button button-quiet" @click=${() => (this.picked = new Set())}>${t('list.pickNone')}</button>
-    </div>`
+    return pickedTools(jobs, ['retry', 'cancel', 'delete'], action => void this.act(action, jobs), () => (this.picked = new Set()))
   }
 
   private async act(action: JobAction, jobs: Job[]) {

@@ -1,8 +1,7 @@
 // Who runs and who waits, in live order: why each waits, when it may start, and what can be done about it.
 import { html, nothing } from 'lit'
 import * as f from '../format.ts'
-import { icon } from '../parts/icon.ts'
-import { act, may, type JobAction } from '../parts/job-actions.ts'
+import { act, pickedTools, type JobAction } from '../parts/job-actions.ts'
 import { expected, jobName, names, needs, where, whyInShort } from '../parts/job-cells.ts'
 import '../parts/job-filter.ts'
 import { meter } from '../parts/meter.ts'
@@ -16,7 +15,7 @@ import { QUEUE_MOST, WholeQueue } from '../server/lists.ts'
 import { Watch } from '../server/resource.ts'
 import { session } from '../server/session.ts'
 import type { Job } from '../server/types.ts'
-import { t, tCount } from '../texts/index.ts'
+import { t } from '../texts/index.ts'
 
 const FIELDS =
   'id,name,user,team,state,position,held,reason,reason_code,submitted_at,started_at,ended_at,wait_ms,progress,node,devices,gpus,gpu_memory,cpu,expected_start_at,expected_order,expected_basis'
@@ -107,19 +106,9 @@ class QueuePage extends Part {
     { head: t('queue.time'), width: '6rem', right: true, cell: j => f.duration(f.since(runs(j) ? (j.started_at ?? j.submitted_at) : j.submitted_at)) },
   ]
 
-  /** What can be done with the rows that are picked. */
   private tools() {
     const jobs = (this.queue.value?.items ?? []).filter(j => this.picked.has(j.id))
-    if (!jobs.length) return nothing
-    const button = (action: JobAction, picture: Parameters<typeof icon>[0], text: string) => {
-      const n = jobs.filter(j => may(action, j)).length
-      return n ? html`<button class="button" @click=${() => this.act(action, jobs)}>${icon(picture)}${text}${n < jobs.length ? ` (${f.number(n)})` : ''}</button>` : nothing
-    }
-    return html`<div class="tools" role="toolbar" aria-label=${tCount('list.picked', jobs.length)}>
-      <span class="tools-count" role="status">${tCount('list.picked', jobs.length)}</span>
-      ${button('cancel', 'cross', t('do.cancel'))} ${button('hold', 'pause', t('do.hold'))} ${button('release', 'play', t('do.release'))}
-      <button class="button button-quiet" @click=${() => (this.picked = new Set())}>${t('list.pickNone')}</button>
-    </div>`
+    return pickedTools(jobs, ['cancel', 'hold', 'release'], action => void this.act(action, jobs), () => (this.picked = new Set()))
   }
 
   private async act(action: JobAction, jobs: Job[]) {

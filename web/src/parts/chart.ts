@@ -6,7 +6,7 @@ import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import * as f from '../format.ts'
 import { t } from '../texts/index.ts'
-import { Part } from './part.ts'
+import { Part, Watched } from './part.ts'
 
 export interface ChartSeries {
   name: string
@@ -51,8 +51,6 @@ export class Chart extends Part {
   private plot: uPlot | null = null
   /** What the plot was made for: with others it is made anew. */
   private shape = ''
-  private resized = new ResizeObserver(() => this.resize())
-  private themed = () => this.remake()
 
   constructor() {
     super()
@@ -62,18 +60,11 @@ export class Chart extends Part {
     this.unit = v => f.number(v)
     this.label = ''
     this.at = null
-  }
-
-  override connectedCallback() {
-    super.connectedCallback()
-    this.resized.observe(this)
-    window.addEventListener('reeve-theme', this.themed)
+    new Watched(this, () => this.resize(), () => this.remake())
   }
 
   override disconnectedCallback() {
     super.disconnectedCallback()
-    this.resized.disconnect()
-    window.removeEventListener('reeve-theme', this.themed)
     this.forget()
   }
 

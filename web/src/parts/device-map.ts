@@ -5,7 +5,7 @@ import * as f from '../format.ts'
 import { go, to } from '../router.ts'
 import type { Device } from '../server/types.ts'
 import { t, tMaybe, type TextKey } from '../texts/index.ts'
-import { Part } from './part.ts'
+import { Part, Watched } from './part.ts'
 import { deviceState } from './state.ts'
 import { styles } from './styles.ts'
 
@@ -92,8 +92,6 @@ export class DeviceMap extends Part {
   private layout: Layout = { cells: [], labels: [], size: 0, height: 0 }
   private width = 0
   private frame = 0
-  private resized = new ResizeObserver(() => this.requestUpdate())
-  private themed = () => this.soon()
 
   constructor() {
     super()
@@ -102,20 +100,13 @@ export class DeviceMap extends Part {
     this.label = ''
     this.active = null
     this.shown = false
-  }
-
-  override connectedCallback() {
-    super.connectedCallback()
-    this.resized.observe(this)
-    window.addEventListener('reeve-theme', this.themed)
+    new Watched(this, () => this.requestUpdate(), () => this.soon())
   }
 
   override disconnectedCallback() {
     super.disconnectedCallback()
-    this.resized.disconnect()
     cancelAnimationFrame(this.frame)
     this.frame = 0
-    window.removeEventListener('reeve-theme', this.themed)
   }
 
   override willUpdate(changed: Map<PropertyKey, unknown>) {

@@ -1,13 +1,18 @@
 // What a person may do with jobs, one or many: asked before what can't be taken back, told afterwards.
+import { html, nothing } from 'lit'
+import { number } from '../format.ts'
 import { change, post, Problem } from '../server/client.ts'
 import { session } from '../server/session.ts'
 import type { Job } from '../server/types.ts'
 import { tCount, t } from '../texts/index.ts'
 import { ask, confirm } from './confirm.ts'
+import { icon, type IconName } from './icon.ts'
 import { said } from './notice.ts'
 import { tell, tellProblem } from './toast.ts'
 
 export type JobAction = 'cancel' | 'retry' | 'hold' | 'release' | 'delete'
+
+const pictures: Record<JobAction, IconName> = { cancel: 'cross', retry: 'retry', hold: 'pause', release: 'play', delete: 'trash' }
 
 const isOpen = (j: Job) => !j.ended_at && ['Queued', 'Scheduled', 'Running'].includes(j.state)
 
@@ -85,4 +90,18 @@ export async function act(action: JobAction, jobs: Job[]): Promise<boolean> {
   else if (able.length === 1) tellProblem(problem)
   else tellProblem(t('act.some', { done, all: able.length, why: said(problem) }))
   return done > 0
+}
+
+/** A bar of what can be done with the picked JOBS; NONE: no job shall be picked any more. */
+export function pickedTools(jobs: Job[], actions: readonly JobAction[], act: (action: JobAction) => void, none: () => void) {
+  if (!jobs.length) return nothing
+  const button = (action: JobAction) => {
+    const n = jobs.filter(j => may(action, j)).length
+    return n ? html`<button class="button" @click=${() => act(action)}>${icon(pictures[action])}${t(`do.${action}`)}${n < jobs.length ? ` (${number(n)})` : ''}</button>` : nothing
+  }
+  return html`<div class="tools" role="toolbar" aria-label=${tCount('list.picked', jobs.length)}>
+    <span class="tools-count" role="status">${tCount('list.picked', jobs.length)}</span>
+    ${actions.map(button)}
+    <button class="button button-quiet" @click=${none}>${t('list.pickNone')}</button>
+  </div>`
 }

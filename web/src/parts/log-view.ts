@@ -12,7 +12,7 @@ import { CHARS_MOST, Lines } from './log/lines.ts'
 import { marked, MATCHES_MOST, Search, type Range } from './log/search.ts'
 import { LogStream, type LogState } from './log/stream.ts'
 import { failure } from './notice.ts'
-import { Part } from './part.ts'
+import { Part, Watched } from './part.ts'
 import { styles } from './styles.ts'
 import { tellProblem } from './toast.ts'
 
@@ -68,11 +68,6 @@ export class LogView extends Part {
   private height = 400
   /** The first line that is seen: it stays where it is when lines before it go. */
   private anchor = { line: 0, offset: 0 }
-  private resized = new ResizeObserver(() => this.measure())
-  private themed = () => {
-    this.palette = null
-    this.requestUpdate()
-  }
 
   constructor() {
     super()
@@ -84,19 +79,20 @@ export class LogView extends Part {
     this.wrap = localStorage.getItem(WRAP_KEY) !== 'no'
     this.query = ''
     this.stuck = true
+    const repaint = () => {
+      this.palette = null
+      this.requestUpdate()
+    }
+    new Watched(this, () => this.measure(), repaint)
   }
 
   override connectedCallback() {
     super.connectedCallback()
-    this.resized.observe(this)
-    window.addEventListener('reeve-theme', this.themed)
     if (this.hasUpdated) this.open()
   }
 
   override disconnectedCallback() {
     super.disconnectedCallback()
-    this.resized.disconnect()
-    window.removeEventListener('reeve-theme', this.themed)
     cancelAnimationFrame(this.frame)
     this.frame = 0
     this.stream?.close()

@@ -1,6 +1,6 @@
 // The last hour as a line of a few pixels, on a canvas of its own: thousands of them cost little.
 import { html } from 'lit'
-import { Part } from './part.ts'
+import { Part, Watched } from './part.ts'
 
 export class Spark extends Part {
   static override properties = {
@@ -13,19 +13,9 @@ export class Spark extends Part {
   declare max: number | undefined
   declare label: string
 
-  private resized = new ResizeObserver(() => this.draw())
-  private themed = () => this.draw()
-
-  override connectedCallback() {
-    super.connectedCallback()
-    this.resized.observe(this)
-    window.addEventListener('reeve-theme', this.themed)
-  }
-
-  override disconnectedCallback() {
-    super.disconnectedCallback()
-    this.resized.disconnect()
-    window.removeEventListener('reeve-theme', this.themed)
+  constructor() {
+    super()
+    new Watched(this, () => this.draw(), () => this.draw())
   }
 
   override render() {
