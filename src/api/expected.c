@@ -18,9 +18,9 @@ struct expected {
     bool busy;            /* somebody is working it out, and uses TIMES */
     bool made;
     int64_t made_mono_ms, asked_mono_ms;
-    int64_t seq;               /* of the view it was made from */
-    uint64_t progress_version; /* the same */
-    uint64_t version;
+    int64_t seq;                              /* of the view it was made from */
+    uint64_t progress_version;                /* the same */
+    uint64_t version;                         /* counts the times the answers changed */
     struct when_start starts[WHEN_JOBS_MOST]; /* by job */
     size_t count;
     struct run_times *times;
@@ -114,6 +114,25 @@ static int by_job(const void *a, const void *b)
     return x->job < y->job ? -1 : x->job > y->job;
 }
 
+static bool same_start(const struct when_start *a, const struct when_start *b)
+{
+    return a->job == b->job && a->start_ms == b->start_ms && a->order == b->order &&
+           a->basis == b->basis;
+}
+
+/* With the lock held. */
+static void take_over(struct expected *x, const struct when_start *starts, size_t count)
+{
+    bool same = x->count == count;
+    for (size_t i = 0; same && i < count; i++)
+        same = same_start(&x->starts[i], &starts[i]);
+    if (same)
+        return;
+    memcpy(x->starts, starts, count * sizeof *starts);
+    x->count = count;
+    x->version++;
+}
+
 /* Only for who has set BUSY. */
 static void work_out(struct api *a, struct store_reader *r)
 {
@@ -134,13 +153,11 @@ static void work_out(struct api *a, struct store_reader *r)
     }
 
     pthread_mutex_lock(&x->lock);
-    memcpy(x->starts, starts, count * sizeof *starts);
-    x->count = count;
+    take_over(x, starts, count);
     x->seq = l.view->last_seq;
     x->progress_version = progress;
     x->made = true;
     x->made_mono_ms = clock_mono_ms();
-    x->version++;
     x->busy = false;
     pthread_mutex_unlock(&x->lock);
     engine_view_release(a->engine, v);
