@@ -100,19 +100,29 @@ static char *absolute(const char *path)
     return mem_printf("%s/%s", here ? here : "", path);
 }
 
+static int open_data(struct agent *agent, struct err *e)
+{
+    bool other_accounts = strcmp(account_isolation(), "user") == 0;
+    if (data_folder_open(agent->options.data, other_accounts ? "/var/lib/reeve-jobs" : NULL,
+                         &agent->data, e) < 0)
+        return -1;
+    if (!agent->options.results)
+        return data_folder_for_jobs(&agent->data, "results", &agent->results, e);
+    agent->results = absolute(agent->options.results);
+    return file_make_folder(agent->results, 0711, e);
+}
+
 static int open_all(struct agent *agent, struct err *e)
 {
     const struct workers_config workers = {.name = "agent", .count = WORKERS, .most = WORK_MOST};
     boot_id_read(agent->boot_id);
-    if (data_folder_open(agent->options.data, &agent->data, e) < 0)
+    if (open_data(agent, e) < 0)
         return -1;
-    agent->results = agent->options.results ? absolute(agent->options.results)
-                                            : mem_printf("%s/results", agent->data.path);
     agent->shim_program = shim_program(NULL);
     agent->nursery = nursery_new(agent->shim_program);
     agent->gate = GATE_USUAL;
     cgroup_find(agent->options.cgroup, &agent->cgroup);
-    if (open_accounts(agent, e) < 0 || file_make_folder(agent->results, 0711, e) < 0)
+    if (open_accounts(agent, e) < 0)
         return -1;
 
     agent->box = mailbox_new(agent->loop, WORK_MOST);

@@ -1,5 +1,6 @@
 #include "agent/data_folder.h"
 
+#include "agent/open_folder.h"
 #include "agent/tombstones.h"
 #include "base/digest.h"
 #include "base/failpoint.h"
@@ -99,7 +100,14 @@ static int read_all(struct data_folder *d, struct err *e)
     return tombstones_open(graves, &d->tombstones, e);
 }
 
-int data_folder_open(const char *path, struct data_folder *ret, struct err *e)
+int data_folder_for_jobs(const struct data_folder *d, const char *name, char **ret, struct err *e)
+{
+    auto_free char *usual = in(d, name);
+    auto_free char *spare = d->spare ? mem_printf("%s/%s", d->spare, name) : NULL;
+    return open_folder(usual, spare, ret, e);
+}
+
+int data_folder_open(const char *path, const char *spare, struct data_folder *ret, struct err *e)
 {
     struct data_folder d = {.lock = -1};
     if (file_make_folder(path, 0700, e) < 0)
@@ -107,14 +115,19 @@ int data_folder_open(const char *path, struct data_folder *ret, struct err *e)
     d.path = realpath(path, NULL);
     if (!d.path)
         return err_sys(e, errno, "could not find folder '%s'", path);
-    d.attempts = in(&d, "attempts");
     /* Jobs of other accounts pass through, nobody else may list it. */
     if (chmod(d.path, 0711) < 0) {
         err_sys(e, errno, "could not set the mode of folder '%s'", path);
         data_folder_close(&d);
         return -1;
     }
-    if (file_make_folder(d.attempts, 0711, e) < 0 || read_all(&d, e) < 0) {
+    if (read_all(&d, e) < 0) {
+        data_folder_close(&d);
+        return -1;
+    }
+    if (spare)
+        d.spare = mem_printf("%s/%.8s", spare, d.id);
+    if (data_folder_for_jobs(&d, "attempts", &d.attempts, e) < 0) {
         data_folder_close(&d);
         return -1;
     }
@@ -127,6 +140,7 @@ void data_folder_close(struct data_folder *d)
     tombstones_close(d->tombstones);
     free(d->path);
     free(d->attempts);
+    free(d->spare);
     free(d->key);
     if (d->lock >= 0)
         close(d->lock);

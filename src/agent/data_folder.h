@@ -9,7 +9,7 @@
  *     tombstones   attempts that were forgotten, or cancelled before they were seen
  *     principal    whose jobs an unshared account runs
  *     accounts     uids given to users
- *     attempts/    node/attempt_folder.h
+ *     attempts/    node/attempt_folder.h; perhaps a link, as results/ (agent/open_folder.h)
  *     agent.ports  where the running agent listens
  */
 #ifndef AGENT_DATA_FOLDER_H
@@ -24,6 +24,7 @@ struct tombstones;
 
 struct data_folder {
     char *path, *attempts; /* absolute, owned */
+    char *spare; /* where jobs' folders may be that others could not get to here; NULL: nowhere */
     int lock;
     char id[33];   /* 32 hex digits */
     char *key;     /* NULL: not enrolled; owned */
@@ -31,9 +32,13 @@ struct data_folder {
     struct tombstones *tombstones;
 };
 
-/* Makes what is missing. ERR_CONFLICT: another agent runs with this folder. */
-int data_folder_open(const char *path, struct data_folder *ret, struct err *e);
+/* Makes what is missing. SPARE: a folder that every account can get to, where jobs run under other
+ * accounts than ours, else NULL. ERR_CONFLICT: another agent runs with this folder. */
+int data_folder_open(const char *path, const char *spare, struct data_folder *ret, struct err *e);
 void data_folder_close(struct data_folder *d);
+
+/* The folder NAME in it, for jobs to use; the caller frees *RET. */
+int data_folder_for_jobs(const struct data_folder *d, const char *name, char **ret, struct err *e);
 
 /* Durable when they return 0. KEY NULL: forget it. */
 int data_folder_set_key(struct data_folder *d, const char *key, struct err *e);

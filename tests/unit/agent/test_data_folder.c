@@ -29,7 +29,7 @@ TEST("a folder keeps who it is, its key and the newest epoch")
 {
     struct data_folder d;
     char *path = a_folder();
-    CHECK_OK(data_folder_open(path, &d, &test_err));
+    CHECK_OK(data_folder_open(path, NULL, &d, &test_err));
     CHECK_INT(strlen(d.id), 32);
     CHECK(!d.key);
     CHECK_INT(d.epoch, 0);
@@ -38,7 +38,7 @@ TEST("a folder keeps who it is, its key and the newest epoch")
     CHECK_OK(data_folder_set_epoch(&d, 7, &test_err));
     data_folder_close(&d);
 
-    CHECK_OK(data_folder_open(path, &d, &test_err));
+    CHECK_OK(data_folder_open(path, NULL, &d, &test_err));
     CHECK_TEXT(d.id, id);
     CHECK_TEXT(d.key, "rv_key");
     CHECK_INT(d.epoch, 7);
@@ -53,11 +53,11 @@ TEST("a damaged identity is an error, not a new one")
 {
     struct data_folder d;
     char *path = a_folder();
-    CHECK_OK(data_folder_open(path, &d, &test_err));
+    CHECK_OK(data_folder_open(path, NULL, &d, &test_err));
     data_folder_close(&d);
     auto_free char *id = mem_printf("%s/id", path);
     CHECK_OK(file_replace(id, "xyz", 3, 0600, &test_err));
-    CHECK_FAILS(data_folder_open(path, &d, &test_err), ERR_INVALID, "damaged");
+    CHECK_FAILS(data_folder_open(path, NULL, &d, &test_err), ERR_INVALID, "damaged");
     d = (struct data_folder){.lock = -1};
     end(&d, path);
 }
@@ -66,7 +66,7 @@ TEST("tombstones survive, also a line that was cut off")
 {
     struct data_folder d;
     char *path = a_folder();
-    CHECK_OK(data_folder_open(path, &d, &test_err));
+    CHECK_OK(data_folder_open(path, NULL, &d, &test_err));
     CHECK_INT(tombstone_find(d.tombstones, ONE), TOMBSTONE_NONE);
     CHECK_OK(tombstone_add(d.tombstones, ONE, TOMBSTONE_CANCELLED, &test_err));
     CHECK_OK(tombstone_add(d.tombstones, TWO, TOMBSTONE_FORGOTTEN, &test_err));
@@ -79,7 +79,7 @@ TEST("tombstones survive, also a line that was cut off")
     close(fd);
 
     for (int i = 0; i < 2; i++) {
-        CHECK_OK(data_folder_open(path, &d, &test_err));
+        CHECK_OK(data_folder_open(path, NULL, &d, &test_err));
         CHECK_INT(tombstone_find(d.tombstones, ONE), TOMBSTONE_CANCELLED);
         CHECK_INT(tombstone_find(d.tombstones, TWO), TOMBSTONE_FORGOTTEN);
         data_folder_close(&d);
@@ -94,9 +94,55 @@ TEST("an account that is not shared works for one user")
 {
     struct data_folder d;
     char *path = a_folder();
-    CHECK_OK(data_folder_open(path, &d, &test_err));
+    CHECK_OK(data_folder_open(path, NULL, &d, &test_err));
     CHECK_OK(data_folder_claim(&d, "alice", &test_err));
     CHECK_OK(data_folder_claim(&d, "alice", &test_err));
     CHECK_FAILS(data_folder_claim(&d, "bob", &test_err), ERR_DENIED, "alice");
+    end(&d, path);
+}
+
+static bool is_link_to(const char *path, const char *target)
+{
+    char now[256];
+    ssize_t len = readlink(path, now, sizeof now);
+    return len == (ssize_t)strlen(target) && memcmp(now, target, (size_t)len) == 0;
+}
+
+TEST("where others cannot get to, jobs have their folders elsewhere, and links lead there")
+{
+    struct data_folder d;
+    char *path = a_folder(), *above = mem_strdup(path);
+    auto_free char *spare = mem_printf("%s/spare", path);
+    *strrchr(above, '/') = '\0';
+    CHECK_INT(chmod(above, 0700), 0);
+
+    CHECK_OK(data_folder_open(path, spare, &d, &test_err));
+    auto_free char *usual = mem_printf("%s/attempts", path);
+    auto_free char *there = mem_printf("%s/%.8s/attempts", spare, d.id);
+    CHECK_TEXT(d.attempts, there);
+    CHECK(is_link_to(usual, there));
+    data_folder_close(&d);
+
+    /* Running attempts are found again, whatever has become of the folders above. */
+    CHECK_INT(chmod(above, 0755), 0);
+    CHECK_OK(data_folder_open(path, NULL, &d, &test_err));
+    CHECK_TEXT(d.attempts, there);
+    free(above);
+    end(&d, path);
+}
+
+TEST("a folder that is in use is not moved")
+{
+    struct data_folder d;
+    char *path = a_folder();
+    CHECK_OK(data_folder_open(path, NULL, &d, &test_err));
+    auto_free char *usual = mem_printf("%s/attempts", path);
+    auto_free char *one = mem_printf("%s/7-1", usual);
+    CHECK_TEXT(d.attempts, usual);
+    CHECK_OK(file_make_folder(one, 0711, &test_err));
+    data_folder_close(&d);
+
+    CHECK_OK(data_folder_open(path, "/nowhere", &d, &test_err));
+    CHECK_TEXT(d.attempts, usual);
     end(&d, path);
 }
