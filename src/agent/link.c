@@ -130,6 +130,13 @@ static char *read_token(struct link *l, struct err *e)
     return mem_strdup(word);
 }
 
+/* What a pod shows of its service account is good until it is replaced in its file; a token of ours
+ * is good once. */
+static bool is_reusable(const char *token)
+{
+    return strchr(token, '.') != NULL;
+}
+
 static void denied(struct link *l, const char *message, const struct err *e)
 {
     complain(l, message, e);
@@ -384,7 +391,10 @@ static void on_stream_done(void *arg, const struct http_reply *reply)
     if (reply->status == 401) {
         auto_free char *token = read_token(l, NULL);
         http_reply_check(reply, &e);
-        if (token && (!l->used_token || strcmp(token, l->used_token) != 0)) {
+        if (token && is_reusable(token)) {
+            data_folder_set_key(&agent->data, NULL, NULL);
+            denied(l, "the node's key is refused, enrolling anew", &e);
+        } else if (token && (!l->used_token || strcmp(token, l->used_token) != 0)) {
             /* The key is void, and there is a token that was not tried since. */
             free(l->used_token);
             l->used_token = TAKE(token);

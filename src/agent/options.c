@@ -15,7 +15,7 @@ static const struct option_spec specs[] = {
     {"server", 's', OPTION_TEXT, AT(server), "URL", NULL, 0, 0,
      "The control plane: http://ADDR:PORT, https://NAME:PORT or unix:PATH; without it the agent only measures"},
     {"token-file", 0, OPTION_TEXT, AT(token_file), "FILE", NULL, 0, 0,
-     "File whose last word is a one-time token; used when the node has no key yet"},
+     "File whose last word is a one-time token, or a pod's token for the audience reeve; used when the node has no key yet"},
     {"data", 'd', OPTION_TEXT, AT(data), "DIR", NULL, 0, 0,
      "Folder of the node's key and of running jobs (/var/lib/reeve-agent as root, else $XDG_STATE_HOME/reeve-agent)"},
     {"results", 0, OPTION_TEXT, AT(results), "DIR", NULL, 0, 0,

@@ -6,7 +6,7 @@
 #include "api/samples.h"
 #include "base/mem.h"
 
-enum { KEEP_ALIVE_S = 10, VERSION_MOST = 31 };
+enum { KEEP_ALIVE_S = 10 };
 
 /* One agent's stream of commands. */
 struct agent_link {
@@ -195,111 +195,6 @@ void agents_tick(struct agent_hub *h, int64_t ticks)
         if ((ticks + l->node) % KEEP_ALIVE_S == 0)
             http_stream_write(l->stream, "\n", 1);
     }
-}
-
-/* ---- enrolment ---- */
-
-struct enrol_in {
-    const char *node, *version;
-};
-
-/* The row of this one-time token says for which node it is; "" for any. */
-struct enrolment_look {
-    const struct command *command;
-    int64_t id;
-    bool found, fits;
-};
-
-static int on_enrolment(void *arg, enum table_id table, const void *record)
-{
-    struct enrolment_look *look = arg;
-    const struct enrolment_row *row = record;
-    (void)table;
-    look->found = row->id == look->id;
-    look->fits = !row->node || !row->node[0] || strcmp(row->node, look->command->name) == 0;
-    return 0;
-}
-
-/* C->own is what the engine will get. */
-struct enrolling {
-    struct command *command;
-    char *key;
-};
-
-static void free_enrolling(void *p)
-{
-    struct enrolling *n = p;
-    if (n->command)
-        command_free(n->command);
-    free(n->key);
-    free(n);
-}
-
-static int check_enrolment(struct call *c, struct store_reader *r, struct err *e)
-{
-    struct enrolling *n = c->own;
-    struct enrolment_look look = {.command = n->command, .id = c->caller.id};
-    struct store_query q = {.id = QUERY_ENROLMENTS, .after = look.id - 1, .limit = 1};
-    if (engine_store(c->api->engine)->read(r, &q, on_enrolment, &look, e) < 0)
-        return -1;
-    if (!look.found)
-        return err_set(e, ERR_UNAUTHENTICATED, "this token is not valid here");
-    return look.fits ? 0
-                     : err_set(e, ERR_DENIED, "this token is for another node than '%s'",
-                               n->command->name);
-}
-
-static void answer_enrolled(struct call *c, struct command *command)
-{
-    const struct enrolling *n = c->own;
-    struct json_out o = call_out(c);
-    jo_object(&o, NULL);
-    jo_int(&o, "node_id", command->ret_id);
-    jo_text(&o, "node", command->name);
-    jo_text(&o, "key", n->key);
-    jo_end(&o);
-    call_header(c, "Cache-Control", "no-store");
-    call_answer(c);
-}
-
-static void enrol(struct call *c)
-{
-    struct enrolling *n = c->own;
-    call_command(c, TAKE(n->command), answer_enrolled);
-}
-
-void serve_enrol(struct call *c)
-{
-    static const struct json_field fields[] = {
-        {"node", JSON_FIELD_TEXT, offsetof(struct enrol_in, node), true, 1, FLEET_NAME - 1},
-        {"version", JSON_FIELD_TEXT, offsetof(struct enrol_in, version), true, 1, VERSION_MOST},
-    };
-    auto_json json_t *object = NULL;
-    struct enrol_in in = {0};
-    struct err e = {0};
-    if (call_json(c, &object, &e) < 0 ||
-        json_read_fields(object, fields, COUNT_OF(fields), false, &in, &e) < 0) {
-        call_fail(c, &e);
-        return;
-    }
-    if (report_check_version(in.version, &e) < 0) {
-        call_fail(c, &e);
-        return;
-    }
-    if (!text_is_name(in.node, FLEET_NAME - 1)) {
-        err_set(&e, ERR_INVALID, "field 'node' must be letters, digits, '.', '_' and '-'");
-        err_blame(&e, "node");
-        call_fail(c, &e);
-        return;
-    }
-    struct enrolling *n = mem_new(struct enrolling);
-    n->command = command_new(COMMAND_ENROL);
-    snprintf(n->command->name, sizeof n->command->name, "%s", in.node);
-    n->command->hash = c->caller.hash;
-    n->key = token_make(&n->command->key_hash);
-    c->own = n;
-    c->own_free = free_enrolling;
-    call_read(c, check_enrolment, enrol);
 }
 
 /* ---- reports ---- */

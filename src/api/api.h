@@ -13,6 +13,17 @@
 struct api;
 struct tsdb;
 
+/* Says on which node an agent is by what it shows, where that is no token of ours but one of a pod.
+ */
+struct api_voucher {
+    /* Any thread; what it needs of TOKEN it copies. ON_DONE is called once, on any thread, within
+     * some seconds: with NODE, or with NULL and WHY. False: it asks about too many, and ON_DONE
+     * will not be called. NULL: nobody vouches for anybody. */
+    bool (*ask)(void *arg, const char *token,
+                void (*on_done)(void *own, const char *node, const struct err *why), void *own);
+    void *arg;
+};
+
 /* All of it stays with the caller, who keeps it until api_free(). */
 struct api_config {
     const char *listen;            /* "127.0.0.1:8081" */
@@ -31,6 +42,8 @@ struct api_config {
     const struct log_store_ops *log_ops;
     struct log_store *logs;
     struct tsdb *tsdb;
+
+    struct api_voucher voucher; /* is asked only after api_open() */
 };
 
 /* Listens and answers 503 to everything but health until api_open(). RET_PORT: the real one. */

@@ -9,6 +9,9 @@
  * ERR_UNAUTHENTICATED, ERR_DENIED. The account of a unix peer must be known: auth_account(). */
 int auth_check(struct call *c, const struct fleet_view *v, struct err *e);
 
+/* What is shown as a token: NULL without the header, "" when it is no bearer. */
+const char *auth_bearer(const struct http_request *r);
+
 /* False: the account of this unix peer must be looked up first (which may ask a directory service).
  * On a worker: auth_lookup(); then on the door's thread: auth_remember(). */
 bool auth_account_is_known(const struct api *a, const struct http_peer *peer);

@@ -17,7 +17,8 @@ enum caller_kind {
     CALLER_PRINCIPAL,
     CALLER_NODE,      /* a node's key: id is the node's */
     CALLER_ENROLMENT, /* a one-time token: hash is the token's */
-    CALLER_OPEN,      /* the source's routes without a token, on loopback */
+    CALLER_POD,  /* what may be a pod's token, which nobody has looked at yet: hash is its own */
+    CALLER_OPEN, /* the source's routes without a token, on loopback */
 };
 
 struct caller {

@@ -172,7 +172,9 @@ struct command {
     struct digest hash;         /* of the token made by the door; ENROL, SESSION_BEGIN: of what is
                                    used up */
     struct digest key_hash;     /* ENROL, SESSION_BEGIN: of the new key or token */
-    int64_t attempt;            /* NOTE_ADD: of job ID */
+    bool vouched; /* ENROL: somebody else proved which node it is. HASH is of what they were shown;
+                     no one-time token is needed, and the enrolment is made and used at once */
+    int64_t attempt; /* NOTE_ADD: of job ID */
     enum attempt_note note_kind;
     char *note;            /* NOTE_ADD: JSON; owned */
     struct report *report; /* REPORT: owned */

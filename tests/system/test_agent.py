@@ -186,6 +186,19 @@ def test_a_void_key_is_replaced_when_there_is_a_new_token(agent_with, plane):
     assert len(plane.keys) == 1
 
 
+def test_a_pods_own_token_is_used_as_often_as_a_key_is_void(agent_with, plane, tmp_path):
+    plane.tokens = {"of.a.pod"}
+    (tmp_path / "token").write_text("of.a.pod")
+    agent = agent_with(*NO_GPU)
+    plane.wait_hello()
+    for again in (2, 3):
+        plane.keys.clear()
+        plane.cut()
+        plane.wait_hello(again)
+        assert len(plane.keys) == 1 and len(plane.enrolments) == again
+    assert "enrolling anew" in agent.log()
+
+
 def test_a_second_agent_with_the_same_folder_is_refused(agent_with, plane):
     agent = agent_with(*NO_GPU)
     plane.wait_hello()

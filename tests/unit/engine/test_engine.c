@@ -192,6 +192,29 @@ static struct replay_result replay(void)
     return replay_from(true);
 }
 
+TEST("a node that somebody vouches for gets a key, time and again")
+{
+    CHECK_OK(begin("memory:"));
+    struct digest keys[2], shown;
+    struct token_holder holder;
+    free(token_make(&shown));
+    for (int i = 0; i < 2; i++) {
+        struct command *c = command_new(COMMAND_ENROL);
+        c->vouched = true;
+        c->hash = shown;
+        free(token_make(&c->key_hash));
+        keys[i] = c->key_hash;
+        snprintf(c->name, sizeof c->name, "gpu-1");
+        CHECK_INT(ask(c)->error.code, 0);
+        CHECK_INT(answered->ret_id, 1);
+    }
+    CHECK(!tokens_find(engine_tokens(engine), &keys[0], 1, &holder)); /* replaced */
+    CHECK(tokens_find(engine_tokens(engine), &keys[1], 1, &holder) && holder.kind == TOKEN_NODE);
+    CHECK(!tokens_find(engine_tokens(engine), &shown, 1, &holder)); /* opens nothing here itself */
+    replay();
+    end();
+}
+
 TEST("a new store gives one admin token, whose hash finds the admin")
 {
     CHECK_OK(begin("memory:"));
