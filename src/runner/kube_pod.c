@@ -18,7 +18,7 @@ static int make(const struct runner_attempt *a, const struct kube_place *p,
     jo_object(&o, NULL);
     jo_text(&o, "apiVersion", "v1");
     jo_text(&o, "kind", "Pod");
-    kube_write_metadata(&o, a, p, s);
+    kube_write_metadata(&o, a, p, s, &w);
     jo_object(&o, "spec");
     if (kube_write_pod_spec(&o, a, p, s, &w, limit_s, e) < 0)
         return -1;

@@ -44,6 +44,7 @@ int kube_work_read(const char *spec, struct kube_work *ret, struct err *e)
         {"runner", JSON_FIELD_TEXT, AT(runner)},
         {"work_dir", JSON_FIELD_TEXT, AT(work_dir)},
         {"config_file", JSON_FIELD_TEXT, AT(config_file)},
+        {"progress", JSON_FIELD_TEXT, AT(progress)},
     };
 #undef AT
     *ret = (struct kube_work){0};
@@ -52,7 +53,8 @@ int kube_work_read(const char *spec, struct kube_work *ret, struct err *e)
         kube_work_done(ret);
         return err_wrap(e, "the job's spec");
     }
-    const char **texts[] = {&ret->image, &ret->runner, &ret->work_dir, &ret->config_file};
+    const char **texts[] = {&ret->image, &ret->runner, &ret->work_dir, &ret->config_file,
+                            &ret->progress};
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         if (*texts[i] && !**texts[i])
             *texts[i] = NULL;
@@ -176,7 +178,7 @@ static void write_label(struct json_out *o, const char *key, const char *value)
 }
 
 void kube_write_marks(struct json_out *o, const struct runner_attempt *a,
-                      const struct kube_place *p)
+                      const struct kube_place *p, const struct kube_work *w)
 {
     char number[24];
     jo_object(o, "labels");
@@ -190,6 +192,9 @@ void kube_write_marks(struct json_out *o, const struct runner_attempt *a,
     jo_object(o, "annotations");
     jo_text(o, KUBE_ANNOTATION_ID, a->id);
     jo_text(o, KUBE_ANNOTATION_NODE, p->node);
+    jo_text(o, KUBE_ANNOTATION_RUNNER, p->runner);
+    if (w->progress)
+        jo_text(o, KUBE_ANNOTATION_PROGRESS, w->progress);
     if (a->time_limit_ms) {
         snprintf(number, sizeof number, "%lld", (long long)a->time_limit_ms);
         jo_text(o, KUBE_ANNOTATION_LIMIT, number);
@@ -198,12 +203,13 @@ void kube_write_marks(struct json_out *o, const struct runner_attempt *a,
 }
 
 void kube_write_metadata(struct json_out *o, const struct runner_attempt *a,
-                         const struct kube_place *p, const struct kube_settings *s)
+                         const struct kube_place *p, const struct kube_settings *s,
+                         const struct kube_work *w)
 {
     jo_object(o, "metadata");
     jo_text(o, "name", a->name);
     jo_text(o, "namespace", s->ns);
-    kube_write_marks(o, a, p);
+    kube_write_marks(o, a, p, w);
     jo_list(o, "finalizers");
     jo_text(o, NULL, KUBE_FINALIZER);
     jo_end(o);

@@ -18,24 +18,34 @@
 #include "runner/kube_settings.h"
 #include "runner/runner.h"
 
-#define KUBE_LABEL_SITE       "reeve.gpu/site"
-#define KUBE_LABEL_JOB        "reeve.gpu/job"
-#define KUBE_LABEL_ATTEMPT    "reeve.gpu/attempt" /* its number */
-#define KUBE_LABEL_USER       "reeve.gpu/user"
-#define KUBE_ANNOTATION_ID    "reeve.gpu/attempt-id" /* 32 hex digits */
-#define KUBE_ANNOTATION_NODE  "reeve.gpu/node"
-#define KUBE_ANNOTATION_LIMIT "reeve.gpu/time-limit-ms" /* what the job may run; not there: any */
-#define KUBE_FINALIZER        "reeve.gpu/result"
+#define KUBE_LABEL_SITE          "reeve.gpu/site"
+#define KUBE_LABEL_JOB           "reeve.gpu/job"
+#define KUBE_LABEL_ATTEMPT       "reeve.gpu/attempt" /* its number */
+#define KUBE_LABEL_USER          "reeve.gpu/user"
+#define KUBE_ANNOTATION_ID       "reeve.gpu/attempt-id" /* 32 hex digits */
+#define KUBE_ANNOTATION_NODE     "reeve.gpu/node"
+#define KUBE_ANNOTATION_LIMIT    "reeve.gpu/time-limit-ms" /* what the job may run; not there: any */
+#define KUBE_ANNOTATION_RUNNER   "reeve.gpu/runner"
+#define KUBE_ANNOTATION_PROGRESS "reeve.gpu/progress" /* the job's pattern, see node/progress.h */
+#define KUBE_FINALIZER           "reeve.gpu/result"
+
+/* So many devices of one sort. */
+struct kube_claim {
+    const char *resource; /* "nvidia.com/gpu" */
+    int64_t count;
+};
+enum { KUBE_CLAIMS_MOST = 8 };
 
 /* Where an attempt goes, as Reeve has decided. Borrowed for the call. */
 struct kube_place {
-    const char *site;       /* of the store */
-    const char *node;       /* its name in the cluster */
-    const char *hostname;   /* its label kubernetes.io/hostname; "" when it has none */
-    const char *resource;   /* "nvidia.com/gpu"; NULL: no device */
-    int64_t count;          /* of them */
+    const char *runner;   /* the name of its struct kube_runner */
+    const char *site;     /* of the store */
+    const char *node;     /* its name in the cluster */
+    const char *hostname; /* its label kubernetes.io/hostname; "" when it has none */
+    struct kube_claim claims[KUBE_CLAIMS_MOST];
+    size_t claim_count;
     bool memory_is_default; /* the limit is ours, nobody asked for it: little is requested */
-    const char *selector;   /* "a=b,c=d": the labels that were asked for; "" */
+    const char *selector;   /* "a=b,c=d": the labels that were asked for; NULL or "" for none */
     const char *const *tolerations; /* "key", "key=value", "key:Effect", "key=value:Effect" */
     size_t toleration_count;
     int64_t start_limit_ms; /* that it may take until it runs */
@@ -47,7 +57,7 @@ struct kube_work {
     const json_t *command;                    /* list of texts; NULL: the image's own */
     const json_t *env;                        /* object of texts; NULL */
     const json_t *labels, *mounts, *template; /* NULL when not given */
-    const char *image, *runner, *work_dir, *config_file;
+    const char *image, *runner, *work_dir, *config_file, *progress;
 };
 int kube_work_read(const char *spec, struct kube_work *ret, struct err *e);
 void kube_work_done(struct kube_work *w);
@@ -147,10 +157,11 @@ void kube_request_create(const struct kube_kind *kind, const char *ns, struct ru
 
 /* Members "labels" and "annotations" of what belongs to an attempt. */
 void kube_write_marks(struct json_out *o, const struct runner_attempt *a,
-                      const struct kube_place *p);
+                      const struct kube_place *p, const struct kube_work *w);
 /* Member "metadata" of our own object: its name, namespace, marks and finalizer. */
 void kube_write_metadata(struct json_out *o, const struct runner_attempt *a,
-                         const struct kube_place *p, const struct kube_settings *s);
+                         const struct kube_place *p, const struct kube_settings *s,
+                         const struct kube_work *w);
 
 /* The members of a pod's spec (the object is open): container "main" with the job's command,
  * environment, limits and mounts; placed on P's node; what the settings add merged in. LIMIT_S:

@@ -26,8 +26,8 @@ void kube_write_resources(struct json_out *o, const struct runner_attempt *a,
         write_amount(o, "cpu", a->cpu_milli, "m");
     if (a->memory_mib)
         write_amount(o, "memory", a->memory_mib, "Mi");
-    if (p->resource && p->count)
-        write_amount(o, p->resource, p->count, "");
+    for (size_t i = 0; i < p->claim_count; i++)
+        write_amount(o, p->claims[i].resource, p->claims[i].count, "");
     jo_end(o);
     jo_object(o, "requests");
     if (cpu)
@@ -124,8 +124,8 @@ static void write_toleration(struct json_out *o, const char *text)
 void kube_write_tolerations(struct json_out *o, const struct kube_place *p)
 {
     jo_list(o, "tolerations");
-    if (p->count && p->resource)
-        write_toleration(o, p->resource);
+    for (size_t i = 0; i < p->claim_count; i++)
+        write_toleration(o, p->claims[i].resource);
     for (size_t i = 0; i < p->toleration_count; i++)
         write_toleration(o, p->tolerations[i]);
     jo_end(o);

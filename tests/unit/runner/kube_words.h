@@ -25,11 +25,12 @@ static inline struct runner_attempt an_attempt(const char *spec)
 
 static inline struct kube_place a_place(void)
 {
-    return (struct kube_place){.site = "abcdefgh",
+    return (struct kube_place){.runner = "kube-pod",
+                               .site = "abcdefgh",
                                .node = "gpu-a",
                                .hostname = "gpu-a",
-                               .resource = "nvidia.com/gpu",
-                               .count = 1,
+                               .claims = {{"nvidia.com/gpu", 1}},
+                               .claim_count = 1,
                                .memory_is_default = true,
                                .start_limit_ms = 600000};
 }

@@ -166,7 +166,7 @@ TEST("objects are ended, released and removed by name and uid")
 
 #define POD(meta, status)                                                                          \
     "{\"metadata\":{\"name\":\"p\"" meta "},\"spec\":{\"nodeName\":\"n\"},\"status\":{" status "}" \
-                                                                                               "}"
+    "}"
 #define MAIN(state)  "\"containerStatuses\":[{\"name\":\"main\",\"state\":{" state "}}]"
 #define PHASE(phase) "\"phase\":\"" phase "\""
 #define TIMES        "\"startedAt\":\"2026-01-31T09:00:00Z\",\"finishedAt\":\"2026-01-31T09:00:05Z\""
