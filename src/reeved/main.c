@@ -3,6 +3,7 @@
  * own. Here they are joined: options, files for others to find, signals, start and end.
  */
 #include "api/api.h"
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/file.h"
 #include "base/json_out.h"
@@ -10,6 +11,7 @@
 #include "base/mem.h"
 #include "net/addr.h"
 #include "net/loop.h"
+#include "net/own_cert.h"
 #include "reeved/options.h"
 #include "tsdb/tsdb.h"
 
@@ -33,6 +35,9 @@ struct program {
     struct tsdb *tsdb;
     const char **hosts;
     char *unix_path, *page;
+    char *own_cert; /* the file of certificate and key that we made; NULL: we did not */
+    uv_timer_t cert_tick;
+    uv_work_t cert_work;
     struct api *api;
     struct engine *engine;
 };
@@ -151,7 +156,7 @@ static int write_ports(struct program *p, uint16_t port, struct err *e)
     jo_text(&o, "address", host);
     jo_int(&o, "port", port);
     jo_int(&o, "api", port);
-    jo_bool(&o, "tls", p->options.tls_cert != NULL);
+    jo_bool(&o, "tls", p->options.tls_cert || p->own_cert);
     jo_end(&o);
     text_add_char(&t, '\n');
     return file_replace(path, text_get(&t), t.len, 0644, e);
@@ -228,10 +233,55 @@ static int check_exposure(const struct reeved_options *o, struct err *e)
     if (!loopback && strcmp(o->source_api, "open") == 0)
         return err_set(e, ERR_DENIED, "--source-api open is for loopback only, not for '%s'",
                        o->listen);
-    if (!loopback && !o->tls_cert && o->insecure)
+    if (!loopback && !o->tls_cert && !o->tls_auto && o->insecure)
         log_warn("listening without TLS: whoever sees the traffic has the tokens",
                  F_TEXT("listen", o->listen));
     return 0;
+}
+
+/* ---- a certificate of our own ---- */
+
+static int make_cert(struct program *p, struct err *e)
+{
+    auto_free char *folder = mem_printf("%s/tls", p->options.data);
+    return own_cert_ensure(folder, p->hosts, clock_wall_ms(), NULL, e);
+}
+
+/* On a thread of libuv's. */
+static void renew_cert(uv_work_t *work)
+{
+    struct err e = {0};
+    if (make_cert(work->data, &e) < 0)
+        log_error("could not renew the certificate, trying again tomorrow", F_ERR(&e));
+}
+
+static void on_cert_tick(uv_timer_t *timer)
+{
+    struct program *p = timer->data;
+    uv_queue_work(&p->loop, &p->cert_work, renew_cert, NULL); /* the door sees the new file */
+}
+
+static int start_cert(struct program *p, struct err *e)
+{
+    enum { DAY_MS = 86400000 };
+    if (!p->options.tls_auto)
+        return 0;
+    if (make_cert(p, e) < 0)
+        return -1;
+    p->own_cert = mem_printf("%s/tls/server.pem", p->options.data);
+    p->cert_work.data = p->cert_tick.data = p;
+    uv_timer_init(&p->loop, &p->cert_tick);
+    uv_timer_start(&p->cert_tick, on_cert_tick, DAY_MS, DAY_MS);
+    uv_unref((uv_handle_t *)&p->cert_tick);
+    return 0;
+}
+
+static void read_hosts(struct program *p)
+{
+    const struct option_list *hosts = &p->options.hosts;
+    p->hosts = mem_new_array(const char *, hosts->count + 1);
+    for (size_t i = 0; i < hosts->count; i++)
+        p->hosts[i] = hosts->items[i];
 }
 
 static int start_door(struct program *p, struct err *e)
@@ -239,14 +289,14 @@ static int start_door(struct program *p, struct err *e)
     const struct reeved_options *o = &p->options;
     p->unix_path = mem_printf("%s/reeved.sock", o->data);
     p->page = find_page(o);
-    p->hosts = mem_new_array(const char *, o->hosts.count + 1);
-    for (size_t i = 0; i < o->hosts.count; i++)
-        p->hosts[i] = o->hosts.items[i];
+    read_hosts(p);
+    if (start_cert(p, e) < 0)
+        return -1;
     struct api_config config = {
         .listen = o->listen,
         .unix_path = p->unix_path,
-        .certificate = o->tls_cert,
-        .key = o->tls_key,
+        .certificate = p->own_cert ? p->own_cert : o->tls_cert,
+        .key = p->own_cert ? p->own_cert : o->tls_key,
         .insecure = o->insecure,
         .hosts = p->hosts,
         .page = p->page,
@@ -327,6 +377,7 @@ static void finish(struct program *p)
     free(p->hosts);
     free(p->unix_path);
     free(p->page);
+    free(p->own_cert);
     uv_walk(&p->loop, close_handle, NULL);
     uv_run(&p->loop, UV_RUN_DEFAULT);
     uv_loop_close(&p->loop);

@@ -23,6 +23,9 @@ static const struct option_spec specs[] = {
      "certificate (PEM), needed where the address is not on loopback; read again when it changes "
      "and at SIGHUP"},
     {"tls-key", 0, OPTION_TEXT, AT(tls_key), "FILE", NULL, 0, 0, "the certificate's key"},
+    {"tls-auto", 0, OPTION_FLAG, AT(tls_auto), NULL, NULL, 0, 0,
+     "make the certificate, and the authority that signs it, for localhost and the names of --host; "
+     "clients trust DIR/tls/ca.pem"},
     {"insecure", 0, OPTION_FLAG, AT(insecure), NULL, NULL, 0, 0,
      "listen beyond loopback without TLS: tokens can be read on the way"},
     {"host", 0, OPTION_LIST, AT(hosts), "NAME", NULL, 0, 0,
@@ -105,6 +108,8 @@ static int check(const struct reeved_options *o, struct err *e)
                        o->source_api);
     if (!o->tls_cert != !o->tls_key)
         return err_set(e, ERR_INVALID, "options --tls-cert and --tls-key go together");
+    if (o->tls_auto && o->tls_cert)
+        return err_set(e, ERR_INVALID, "options --tls-auto and --tls-cert exclude each other");
     if (strlen(o->currency) > 7 || !text_is_name(o->currency, 7))
         return err_set(e, ERR_INVALID, "option --currency is '%.20s', which is no currency's code",
                        o->currency);

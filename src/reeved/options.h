@@ -7,7 +7,7 @@
 struct reeved_options {
     char *config, *data, *store, *listen;
     char *tls_cert, *tls_key;
-    bool insecure;
+    bool tls_auto, insecure;
     struct option_list hosts;
     char *source_api;
     bool mask_users;

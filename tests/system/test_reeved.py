@@ -66,6 +66,42 @@ def test_tls_is_verified_by_clients_and_loaded_again_at_sighup(build, tmp_path):
         p.stop()
 
 
+def answers(url, ca):
+    try:
+        return requests.get(url, verify=str(ca), timeout=5).status_code == 200
+    except requests.exceptions.SSLError:
+        raise
+    except requests.RequestException:
+        return False
+
+
+def test_without_a_certificate_it_makes_its_own(build, tmp_path):
+    p = Plant(build, reeved=["--tls-auto", "--host", "control.example"])
+    try:
+        p.start_reeved({"REEVE_FAILPOINTS": "net.own-cert.authority=kill@1"}, wait=False).wait(20)
+        assert not (p.data / "tls/ca.pem").exists(), "whom nobody can sign for is not to be trusted"
+        trusted = set()
+        for _ in range(2):
+            p.start_reeved(wait=False)
+            ca = p.data / "tls/ca.pem"
+            until(ca.exists)
+            url = f"https://localhost:{p.api_port}/readyz"
+            until(lambda url=url, ca=ca: answers(url, ca))
+            names = subprocess.run(
+                ["openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", p.data / "tls/server.pem"],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            assert "DNS:localhost" in names and "DNS:control.example" in names
+            trusted.add(ca.read_bytes())
+            p.reeved.terminate()
+            assert p.reeved.wait(20) == 0
+        assert len(trusted) == 1
+    finally:
+        p.stop()
+
+
 def test_a_changed_policy_is_taken_over_without_a_restart(build, tmp_path):
     config = tmp_path / "reeved.yaml"
     config.write_text("price-gpu-hour: '1.00'\ngate-gpu: 80\n")
