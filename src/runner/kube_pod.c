@@ -6,10 +6,6 @@ static int make(const struct runner_attempt *a, const struct kube_place *p,
                 const struct kube_settings *s, struct runner_request *ret, struct err *e)
 {
     auto_kube_work struct kube_work w = {0};
-    /* Its clock begins when kubelet takes the pod in, images not yet pulled; the job's own begins
-     * later and is looked at by us. This one counts when we are away. */
-    int64_t limit_s =
-        a->time_limit_ms ? (a->time_limit_ms + p->start_limit_ms + 999) / 1000 + 60 : 0;
     struct json_out o = {.text = &ret->body};
     if (kube_work_read(a->spec, &w, e) < 0)
         return -1;
@@ -20,7 +16,7 @@ static int make(const struct runner_attempt *a, const struct kube_place *p,
     jo_text(&o, "kind", "Pod");
     kube_write_metadata(&o, a, p, s, &w);
     jo_object(&o, "spec");
-    if (kube_write_pod_spec(&o, a, p, s, &w, limit_s, e) < 0)
+    if (kube_write_pod_spec(&o, a, p, s, &w, kube_deadline_s(a, p), e) < 0)
         return -1;
     jo_end(&o);
     jo_end(&o);
@@ -29,21 +25,6 @@ static int make(const struct runner_attempt *a, const struct kube_place *p,
 }
 
 /* ---- judging ---- */
-
-/* WORDS, and what the cluster says itself, where it says something. */
-static void say(struct runner_view *v, const char *words, const char *message)
-{
-    size_t len = strnlen(message, 300);
-    while (len && (message[len - 1] == '.' || message[len - 1] == '\n'))
-        len--;
-    snprintf(v->why, sizeof v->why, "%s%s%.*s", words, len && *words ? ": " : "", (int)len,
-             message);
-    for (len = strlen(v->why); len && !text_is_utf8(v->why, len);)
-        v->why[--len] = '\0';
-    for (char *p = v->why; *p; p++)
-        if (*p == '\n')
-            *p = ' ';
-}
 
 struct phrase {
     const char *reason, *words;
@@ -111,7 +92,7 @@ static void judge_waiting(const struct kube_pod *p, const struct kube_container 
     const struct phrase *f = NULL;
     v->state = RUNNER_WAITING;
     if (p->is_unschedulable || p->is_gated) {
-        say(v, "no node takes its pod", p->scheduled_message);
+        runner_view_say(v, "no node takes its pod", p->scheduled_message);
         return;
     }
     /* Containers that prepare it come first, and one of them may be what everything waits for. */
@@ -120,12 +101,13 @@ static void judge_waiting(const struct kube_pod *p, const struct kube_container 
             continue;
         f = find_phrase(waiting, COUNT_OF(waiting), i->reason);
         v->is_hopeless = f && f->is_hopeless;
-        say(v, f ? f->words : i->reason, i->message);
+        runner_view_say(v, f ? f->words : i->reason, i->message);
         if (!f)
             return;
     }
     if (!f)
-        say(v, c ? "its pod is being prepared" : "its node has not taken it in yet", "");
+        runner_view_say(v, c ? "its pod is being prepared" : "its node has not taken it in yet",
+                        "");
 }
 
 /* It never ran: kubelet did not take it in. Nothing of the job's happened. */
@@ -139,18 +121,18 @@ static void judge_turned_away(const struct kube_pod *p, struct runner_view *v)
         v->exit_code = init->exit_code;
         snprintf(words, sizeof words, "container '%.40s', which prepares it, failed with %lld",
                  init->name, (long long)init->exit_code);
-        say(v, words, init->message);
+        runner_view_say(v, words, init->message);
         return;
     }
     v->state = RUNNER_REFUSED;
     if (strcmp(p->reason, "UnexpectedAdmissionError") == 0)
-        say(v, "its node could not give it the devices", p->message);
+        runner_view_say(v, "its node could not give it the devices", p->message);
     else if (text_starts_with(p->reason, "OutOf"))
-        say(v, "its node has no room for it any more", p->message);
+        runner_view_say(v, "its node has no room for it any more", p->message);
     else if (strcmp(p->reason, "Evicted") == 0)
-        say(v, "its node sent it away", p->message);
+        runner_view_say(v, "its node sent it away", p->message);
     else
-        say(v, p->reason[0] ? p->reason : "its node did not take it in", p->message);
+        runner_view_say(v, p->reason[0] ? p->reason : "its node did not take it in", p->message);
 }
 
 static void judge_exit(const struct kube_container *c, struct runner_view *v)
@@ -163,11 +145,11 @@ static void judge_exit(const struct kube_container *c, struct runner_view *v)
     } else if (strcmp(c->reason, "OOMKilled") == 0) {
         v->outcome = OUTCOME_OUT_OF_MEMORY;
         v->term_signal = 9;
-        say(v, "it used more memory than its limit", "");
+        runner_view_say(v, "it used more memory than its limit", "");
     } else if (strcmp(c->reason, "StartError") == 0 ||
                strcmp(c->reason, "ContainerCannotRun") == 0) {
         v->outcome = OUTCOME_NOT_STARTED;
-        say(v, "its command cannot be started", c->message);
+        runner_view_say(v, "its command cannot be started", c->message);
     } else {
         v->outcome = OUTCOME_FAILED;
         if (c->exit_code > 128 && c->exit_code <= 128 + 64)
@@ -175,7 +157,7 @@ static void judge_exit(const struct kube_container *c, struct runner_view *v)
                      (long long)c->exit_code, (long long)c->exit_code - 128);
         else
             snprintf(words, sizeof words, "exit code %lld", (long long)c->exit_code);
-        say(v, words, "");
+        runner_view_say(v, words, "");
     }
 }
 
@@ -196,13 +178,13 @@ static void judge_taken_away(const struct kube_pod *p, struct runner_view *v)
     v->state = RUNNER_LOST;
     v->exit_code = -1;
     if (strcmp(p->reason, "Evicted") == 0)
-        say(v, "its node sent it away", p->message);
+        runner_view_say(v, "its node sent it away", p->message);
     else if (f)
-        say(v, f->words, p->message);
+        runner_view_say(v, f->words, p->message);
     else if (p->head.deleted_ms)
-        say(v, "its pod was deleted", p->message);
+        runner_view_say(v, "its pod was deleted", p->message);
     else
-        say(v, p->reason[0] ? p->reason : "its container is gone", p->message);
+        runner_view_say(v, p->reason[0] ? p->reason : "its container is gone", p->message);
 }
 
 void kube_judge_pod(const struct kube_pod *p, const char *container, struct runner_view *ret)
@@ -222,7 +204,7 @@ void kube_judge_pod(const struct kube_pod *p, const char *container, struct runn
         ret->state = RUNNER_RUNNING;
         ret->main_is_over = c->state == KUBE_TERMINATED;
         if (p->phase == KUBE_POD_UNKNOWN || strcmp(p->reason, "NodeLost") == 0)
-            say(ret, "its node does not answer", "");
+            runner_view_say(ret, "its node does not answer", "");
         return;
     }
     if (p->phase == KUBE_POD_SUCCEEDED) {
@@ -232,7 +214,7 @@ void kube_judge_pod(const struct kube_pod *p, const char *container, struct runn
     } else if (strcmp(p->reason, "DeadlineExceeded") == 0) {
         ret->state = RUNNER_ENDED;
         ret->outcome = began ? OUTCOME_TIME_LIMIT : OUTCOME_NOT_STARTED;
-        say(ret, began ? "it ran longer than it may" : "it took too long to start", "");
+        runner_view_say(ret, began ? "it ran longer than it may" : "it took too long to start", "");
     } else if (was_taken_away(p, c) && (began || p->head.deleted_ms)) {
         judge_taken_away(p, ret);
     } else if (c && c->state == KUBE_TERMINATED) {

@@ -5,7 +5,8 @@
 
 #include <ctype.h>
 
-const struct kube_runner *const kube_runners[] = {&kube_runner_pod, NULL};
+const struct kube_runner *const kube_runners[] = {
+    &kube_runner_pod, &kube_runner_job, &kube_runner_argo, &kube_runner_argo_server, NULL};
 
 const struct kube_runner *kube_runner_find(const char *name)
 {
@@ -67,6 +68,26 @@ void kube_work_done(struct kube_work *w)
 {
     json_decref(w->tree);
     *w = (struct kube_work){0};
+}
+
+int64_t kube_deadline_s(const struct runner_attempt *a, const struct kube_place *p)
+{
+    return a->time_limit_ms ? (a->time_limit_ms + p->start_limit_ms + 999) / 1000 + 60 : 0;
+}
+
+void runner_view_say(struct runner_view *v, const char *words, const char *message)
+{
+    char why[sizeof v->why];
+    size_t len = strnlen(message, sizeof why);
+    while (len && (message[len - 1] == '.' || message[len - 1] == '\n'))
+        len--;
+    snprintf(why, sizeof why, "%s%s%.*s", words, len && *words ? ": " : "", (int)len, message);
+    for (len = strlen(why); len && !text_is_utf8(why, len);)
+        why[--len] = '\0';
+    for (char *p = why; *p; p++)
+        if (*p == '\n')
+            *p = ' ';
+    memcpy(v->why, why, sizeof v->why);
 }
 
 /* ---- requests ---- */

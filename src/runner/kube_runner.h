@@ -128,6 +128,10 @@ struct kube_runner {
     void (*remove)(const struct kube_head *object, struct runner_request *ret);
     /* All of ours, with SELECTOR as their labels; the answer is an object with "items". */
     void (*list)(const char *ns, const char *selector, struct runner_request *ret);
+    /* Their changes after VERSION, which is that of a list (NULL or "": from now), as a stream of
+     * {"result": {"type", "object"}} or {"error"}, which may end at any time. */
+    void (*watch)(const char *ns, const char *selector, const char *version,
+                  struct runner_request *ret);
 };
 
 extern const struct kube_runner kube_runner_pod, kube_runner_job, kube_runner_argo,
@@ -183,6 +187,14 @@ int kube_write_volumes(struct json_out *o, const struct kube_settings *s, const 
 int kube_write_volume_mounts(struct json_out *o, const struct runner_attempt *a,
                              const struct kube_settings *s, const struct kube_work *w,
                              struct err *e);
+
+/* The limit of a pod for whom we are away, 0: none. Its clock begins when kubelet takes it in,
+ * images not yet pulled; the job's own begins later, and is looked at by us. */
+int64_t kube_deadline_s(const struct runner_attempt *a, const struct kube_place *p);
+
+/* V->why: WORDS, and what the cluster says itself, where it says something. Both may be "", or
+ * within V. */
+void runner_view_say(struct runner_view *v, const char *words, const char *message);
 
 /* What a pod says of how it goes; what its container CONTAINER ended with counts ("main"). */
 void kube_judge_pod(const struct kube_pod *pod, const char *container, struct runner_view *ret);

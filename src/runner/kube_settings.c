@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "kube/path.h"
 
-enum { MOUNTS_MOST = 64, SECRETS_MOST = 16, FILE_MOST = 256 * 1024 };
+enum { MOUNTS_MOST = 64, SECRETS_MOST = 16, TEMPLATES_MOST = 256, FILE_MOST = 256 * 1024 };
 
 void kube_settings_init(struct kube_settings *s)
 {
@@ -34,16 +34,25 @@ static void secrets_done(struct kube_settings *s)
     s->pull_secrets = NULL;
 }
 
+static void templates_done(struct kube_settings *s)
+{
+    for (size_t i = 0; i < s->template_count; i++)
+        free(s->templates[i].name);
+    free(s->templates);
+    s->templates = NULL;
+    s->template_count = 0;
+}
+
 void kube_settings_done(struct kube_settings *s)
 {
-    char *texts[] = {
-        s->ns,          s->image,    s->pull_policy,   s->runner,      s->service_account,
-        s->results,     s->template, s->argo_instance, s->argo_server, s->argo_token_file,
-        s->argo_ca_file};
+    char *texts[] = {s->ns,          s->image,        s->pull_policy,          s->runner,
+                     s->results,     s->template,     s->service_account,      s->argo_instance,
+                     s->argo_server, s->argo_ca_file, s->argo_service_account, s->argo_token_file};
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         free(texts[i]);
     mounts_done(s);
     secrets_done(s);
+    templates_done(s);
     json_decref(s->pod);
     json_decref(s->container);
     *s = (struct kube_settings){0};
@@ -54,6 +63,14 @@ const struct kube_mount *kube_settings_mount(const struct kube_settings *s, cons
     for (size_t i = 0; i < s->mount_count; i++)
         if (strcmp(s->mounts[i].name, name) == 0)
             return &s->mounts[i];
+    return NULL;
+}
+
+const struct kube_template *kube_settings_template(const struct kube_settings *s, const char *name)
+{
+    for (size_t i = 0; i < s->template_count; i++)
+        if (strcmp(s->templates[i].name, name) == 0)
+            return &s->templates[i];
     return NULL;
 }
 
@@ -154,12 +171,60 @@ static int read_secrets(struct kube_settings *s, const json_t *list, struct err 
     return 0;
 }
 
+static void add_template(struct kube_settings *s, const char *name, bool cluster_scope)
+{
+    s->templates = mem_resize_array(s->templates, s->template_count + 1);
+    s->templates[s->template_count++] =
+        (struct kube_template){.name = mem_strdup(name), .cluster_scope = cluster_scope};
+}
+
+/* Names, or objects of a name and where it is. */
+static int read_template(struct kube_settings *s, const json_t *item, struct err *e)
+{
+    struct template_in {
+        const char *name;
+        bool cluster_scope;
+    } in = {.name = json_string_value(item)};
+    static const struct json_field fields[] = {
+        {"name", JSON_FIELD_TEXT, offsetof(struct template_in, name), true, 1, 253},
+        {"cluster_scope", JSON_FIELD_BOOL, offsetof(struct template_in, cluster_scope)},
+    };
+    if (!in.name && json_read_fields(item, fields, COUNT_OF(fields), true, &in, e) < 0)
+        return -1;
+    if (!kube_name_is_valid(in.name))
+        return err_set(e, ERR_INVALID, "a template cannot be called '%.253s'", in.name);
+    if (kube_settings_template(s, in.name))
+        return err_set(e, ERR_INVALID, "there are two templates called '%s'", in.name);
+    add_template(s, in.name, in.cluster_scope);
+    return 0;
+}
+
+static int read_templates(struct kube_settings *s, const json_t *list, struct err *e)
+{
+    size_t i;
+    json_t *item;
+    if (list)
+        templates_done(s);
+    json_array_foreach((json_t *)list, i, item)
+    {
+        if (read_template(s, item, e) < 0) {
+            err_wrap(e, "templates[%zu]", i);
+            return err_blame(e, "templates[%zu]", i);
+        }
+    }
+    if (s->template && !kube_name_is_valid(s->template))
+        return err_set(e, ERR_INVALID, "a template cannot be called '%s'", s->template);
+    if (s->template && !kube_settings_template(s, s->template))
+        add_template(s, s->template, false);
+    return 0;
+}
+
 struct settings_in {
     const char *ns, *image, *pull_policy, *runner, *service_account, *results, *template,
-        *argo_instance, *argo_server, *argo_token_file, *argo_ca_file;
-    const json_t *pull_secrets, *mounts, *pod, *container;
+        *argo_service_account, *argo_instance, *argo_server, *argo_token_file, *argo_ca_file;
+    const json_t *pull_secrets, *mounts, *templates, *pod, *container;
     int64_t cpu_request_milli, memory_request_mib, grace_s;
-    bool template_is_cluster_wide, argo_insecure;
+    bool argo_insecure;
 };
 
 #define AT(member) offsetof(struct settings_in, member)
@@ -178,7 +243,8 @@ static const struct json_field settings_fields[] = {
     {"memory_request_mib", JSON_FIELD_INT, AT(memory_request_mib), .least = 0, .most = 1 << 26},
     {"grace_s", JSON_FIELD_INT, AT(grace_s), .least = 1, .most = 3600},
     {"template", JSON_FIELD_TEXT, AT(template), .least = 1, .most = 253},
-    {"template_is_cluster_wide", JSON_FIELD_BOOL, AT(template_is_cluster_wide)},
+    {"templates", JSON_FIELD_ARRAY, AT(templates), .least = 0, .most = TEMPLATES_MOST},
+    {"argo_service_account", JSON_FIELD_TEXT, AT(argo_service_account), .least = 1, .most = 253},
     {"argo_instance", JSON_FIELD_TEXT, AT(argo_instance), .least = 1, .most = 63},
     {"argo_server", JSON_FIELD_TEXT, AT(argo_server), .least = 1, .most = 500},
     {"argo_token_file", JSON_FIELD_TEXT, AT(argo_token_file), .least = 1, .most = 4096},
@@ -229,7 +295,6 @@ int kube_settings_parse(struct kube_settings *s, const char *p, size_t len, stru
     struct settings_in in = {.cpu_request_milli = s->cpu_request_milli,
                              .memory_request_mib = s->memory_request_mib,
                              .grace_s = s->grace_s,
-                             .template_is_cluster_wide = s->template_is_cluster_wide,
                              .argo_insecure = s->argo_insecure};
     if (yaml_parse(p, len, &tree, e) < 0 ||
         json_read_fields(tree, settings_fields, COUNT_OF(settings_fields), true, &in, e) < 0)
@@ -244,6 +309,7 @@ int kube_settings_parse(struct kube_settings *s, const char *p, size_t len, stru
                  {&s->service_account, in.service_account},
                  {&s->results, in.results},
                  {&s->template, in.template},
+                 {&s->argo_service_account, in.argo_service_account},
                  {&s->argo_instance, in.argo_instance},
                  {&s->argo_server, in.argo_server},
                  {&s->argo_token_file, in.argo_token_file},
@@ -255,9 +321,9 @@ int kube_settings_parse(struct kube_settings *s, const char *p, size_t len, stru
     s->cpu_request_milli = in.cpu_request_milli;
     s->memory_request_mib = in.memory_request_mib;
     s->grace_s = in.grace_s;
-    s->template_is_cluster_wide = in.template_is_cluster_wide;
     s->argo_insecure = in.argo_insecure;
-    if (read_mounts(s, in.mounts, e) < 0 || read_secrets(s, in.pull_secrets, e) < 0)
+    if (read_mounts(s, in.mounts, e) < 0 || read_secrets(s, in.pull_secrets, e) < 0 ||
+        read_templates(s, in.templates, e) < 0)
         return -1;
     return check(s, e);
 }

@@ -25,6 +25,12 @@ struct kube_mount {
     bool read_only;
 };
 
+/* A template of Argo's that jobs may run. */
+struct kube_template {
+    char *name;
+    bool cluster_scope; /* a ClusterWorkflowTemplate */
+};
+
 /* All texts are its own; NULL: not given. */
 struct kube_settings {
     char *ns;              /* of our objects; never NULL once the cluster is joined */
@@ -42,10 +48,14 @@ struct kube_settings {
     json_t *pod;                /* merged into the spec of every pod; NULL: nothing */
     json_t *container;          /* merged into its container "main" */
 
-    char *template; /* Argo's, for jobs that name neither a template nor a command */
-    bool template_is_cluster_wide;
-    char *argo_instance; /* its controller's instance id */
-    char *argo_server;   /* "https://argo-server.argo:2746" */
+    /* Argo's: what jobs may run, and what those run that name neither a template, an image nor a
+     * command (NULL: nothing); that one is among TEMPLATES, too. */
+    struct kube_template *templates;
+    size_t template_count;
+    char *template;
+    char *argo_service_account; /* of workflows without a template; NULL: SERVICE_ACCOUNT */
+    char *argo_instance;        /* its controller's instance id */
+    char *argo_server;          /* "https://argo-server.argo:2746" */
     char *argo_token_file, *argo_ca_file;
     bool argo_insecure; /* its certificate is not looked at */
 };
@@ -60,5 +70,7 @@ int kube_settings_read(struct kube_settings *s, const char *path, struct err *e)
 
 /* NULL: there is no place of that name. */
 const struct kube_mount *kube_settings_mount(const struct kube_settings *s, const char *name);
+/* NULL: jobs may run no template of that name. */
+const struct kube_template *kube_settings_template(const struct kube_settings *s, const char *name);
 
 #endif
