@@ -11,6 +11,7 @@ struct kube_list {
     const struct kube_kind *kind;
     const struct kube_list_ops *ops;
     void *arg;
+    bool by_argo_server;
     char *target; /* without what is about pages */
     unsigned page, tries, restarts;
     char *next; /* the token of the next page; NULL: the first */
@@ -41,11 +42,24 @@ static void finish(struct kube_list *l, const char *version, const struct kube_a
     close_list(l);
 }
 
-void kube_selection_target(struct text *out, const struct kube_selection *s)
+void kube_selection_query(struct text *out, const struct kube_selection *s, const char *key,
+                          const char *value)
 {
-    kube_path(out, &s->kind->at, s->kind->cluster_scoped ? NULL : s->ns, NULL, NULL);
-    kube_query(out, "labelSelector", s->labels);
-    kube_query(out, "fieldSelector", s->fields);
+    char name[64];
+    snprintf(name, sizeof name, "%s%s", s->by_argo_server ? "listOptions." : "", key);
+    kube_query(out, name, value);
+}
+
+void kube_selection_target(struct text *out, const struct kube_selection *s, bool stream)
+{
+    static const struct kube_resource_name workflows = {"", "v1", "workflows"},
+                                           changes = {"", "v1", "workflow-events"};
+    if (s->by_argo_server)
+        kube_path(out, stream ? &changes : &workflows, NULL, s->ns, NULL);
+    else
+        kube_path(out, &s->kind->at, s->kind->cluster_scoped ? NULL : s->ns, NULL, NULL);
+    kube_selection_query(out, s, "labelSelector", s->labels);
+    kube_selection_query(out, s, "fieldSelector", s->fields);
 }
 
 /* ---- a page ---- */
@@ -75,6 +89,8 @@ static int read_frame(struct kube_list *l, struct text *version, struct err *e)
     kube_build_read(b, &s, fields, f);
     if (json_scan_end(&s, e) < 0)
         return err_wrap(e, "could not read a list of %s", l->kind->at.resource);
+    if (!f->version[0] && l->by_argo_server)
+        f->version = "0"; /* it saw none: a stream begins with what is there by then */
     if (!f->version[0])
         return err_set(e, ERR_INVALID, "a list of %s has no resourceVersion", l->kind->at.resource);
     free(l->next);
@@ -105,14 +121,16 @@ static void on_done(void *arg, const struct kube_answer *a);
 static void ask(struct kube_list *l)
 {
     auto_text struct text target = {0};
+    struct kube_selection words = {.by_argo_server = l->by_argo_server};
+    char page[16];
     kube_split_done(&l->split);
     l->split = (struct kube_split){
         .mode = KUBE_SPLIT_ITEMS, .most = KUBE_MOST_OBJECT, .on_object = on_object, .arg = l};
     l->why = (struct err){0};
     text_add(&target, l->target);
-    if (l->page)
-        kube_query_int(&target, "limit", l->page);
-    kube_query(&target, "continue", l->next);
+    snprintf(page, sizeof page, "%u", l->page);
+    kube_selection_query(&target, &words, "limit", l->page ? page : NULL);
+    kube_selection_query(&target, &words, "continue", l->next);
     l->call =
         kube_send(l->client,
                   &(struct kube_request){
@@ -189,7 +207,8 @@ struct kube_list *kube_list_start(struct kube_client *c, const struct kube_selec
     l->ops = ops;
     l->arg = arg;
     l->page = page ? page : PAGE;
-    kube_selection_target(&target, s);
+    l->by_argo_server = s->by_argo_server;
+    kube_selection_target(&target, s, false);
     l->target = text_take(&target);
     uv_timer_init(kube_client_loop(c), &l->timer);
     l->timer.data = l;

@@ -14,6 +14,8 @@ struct kube_selection {
     const struct kube_kind *kind; /* must last */
     const char *ns;               /* NULL: of all namespaces */
     const char *labels, *fields;  /* selectors: "reeve.gpu/site=a", "spec.nodeName=n1"; NULL */
+    bool by_argo_server; /* the client is one of Argo Server, which has Workflows of NS only, and
+                            other words for the rest */
 };
 
 struct kube_list_ops {
@@ -37,8 +39,12 @@ void kube_list_cancel(struct kube_list *l);
 /* How many objects could not be read, and were passed over. */
 size_t kube_list_unread(const struct kube_list *l);
 
-/* "/api/v1/pods?labelSelector=..." */
-void kube_selection_target(struct text *out, const struct kube_selection *s);
+/* "/api/v1/pods?labelSelector=..."; STREAM: of what changes, which only Argo Server has elsewhere.
+ */
+void kube_selection_target(struct text *out, const struct kube_selection *s, bool stream);
+/* The same option as either server calls it. */
+void kube_selection_query(struct text *out, const struct kube_selection *s, const char *key,
+                          const char *value);
 
 /* Bytes of one object, in a list or a stream. etcd takes 1.5 MiB unless it is told otherwise. */
 #define KUBE_MOST_OBJECT (8 * 1024 * 1024)

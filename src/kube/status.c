@@ -35,10 +35,17 @@ static const struct kube_field fields[] = {
     {"reason", KUBE_TEXT, S(reason), .most = 47},
     {"message", KUBE_TEXT, S(message), .most = 399},
     {"code", KUBE_INT, S(code)},
+    {"grpc_code", KUBE_INT, S(code)}, /* so within a stream of Argo Server */
     {"metadata", KUBE_OBJECT, .fields = metadata_fields},
     {"details", KUBE_OBJECT, .fields = details_fields},
     {0},
 };
+
+/* Argo Server's: a gRPC status. Its numbers are below those of HTTP, and which reason each is. */
+static const char *const grpc_reasons[] = {
+    [3] = "BadRequest",   [5] = "NotFound",        [6] = "AlreadyExists",
+    [7] = "Forbidden",    [8] = "TooManyRequests", [14] = "ServiceUnavailable",
+    [16] = "Unauthorized"};
 
 bool kube_status_parse(const char *json, size_t len, struct kube_status *ret)
 {
@@ -48,7 +55,10 @@ bool kube_status_parse(const char *json, size_t len, struct kube_status *ret)
     kube_build_empty_texts(fields, p);
     json_scan_init(&s, json, len);
     kube_build_read(b, &s, fields, p);
-    bool good = json_scan_end(&s, NULL) == 0 && strcmp(p->kind, "Status") == 0;
+    bool is_grpc = !p->kind[0] && p->message[0] && p->code > 0 && p->code < 100;
+    bool good = json_scan_end(&s, NULL) == 0 && (is_grpc || strcmp(p->kind, "Status") == 0);
+    if (is_grpc && p->code < (int64_t)COUNT_OF(grpc_reasons) && grpc_reasons[p->code])
+        p->reason = grpc_reasons[p->code];
     if (good) {
         *ret = (struct kube_status){.code = p->code >= 100 && p->code <= 599 ? (int)p->code : 0,
                                     .retry_after_seconds = p->retry_after > 0 ? p->retry_after : 0};

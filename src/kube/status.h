@@ -15,7 +15,7 @@ struct kube_status {
     int64_t retry_after_seconds; /* 0: it does not say */
 };
 
-/* False: the LEN bytes at JSON are no Status. */
+/* Also the {"code", "message"} of Argo Server. False: the LEN bytes at JSON are neither. */
 bool kube_status_parse(const char *json, size_t len, struct kube_status *ret);
 
 /* The failure, as ours: the code from the reason, else from the HTTP status. Returns -1. */

@@ -10,6 +10,7 @@
 /* Bookmarks come about once a minute, so longer silence means that nobody is there. */
 #define SILENCE_MS    150000
 #define LEAST_SECONDS 300 /* that a stream lasts: half as long again at most */
+#define ARGO_SECONDS  60  /* it is silent meanwhile; and each time a list tells what was missed */
 #define QUICK_END_MS  1000
 #define MOST_WAIT_MS  120000
 
@@ -174,11 +175,32 @@ struct event {
     struct json_part type, object;
 };
 
-static int split_event(const char *json, size_t len, struct event *ret, struct err *e)
+static int split_event(const struct kube_watch *w, const char *json, size_t len, struct event *ret,
+                       struct err *e)
 {
+    static const char error[] = "ERROR";
     struct json_scan s;
     struct json_part key, value;
     *ret = (struct event){0};
+    /* Argo Server wraps them: {"result": EVENT} or {"error": why there are no more}. */
+    if (w->selection.by_argo_server) {
+        json_scan_init(&s, json, len);
+        for (json_scan_object(&s); json_scan_member(&s, &key);) {
+            json_scan_pass(&s, &value);
+            if (json_part_is(&key, "error")) {
+                ret->type =
+                    (struct json_part){.kind = JSON_PART_TEXT, .at = error, .len = strlen(error)};
+                ret->object = value;
+            } else if (json_part_is(&key, "result")) {
+                json = value.at;
+                len = value.len;
+            }
+        }
+        if (json_scan_end(&s, e) < 0)
+            return err_wrap(e, "could not read an event");
+        if (ret->object.at)
+            return 0;
+    }
     json_scan_init(&s, json, len);
     for (json_scan_object(&s); json_scan_member(&s, &key);) {
         json_scan_pass(&s, &value);
@@ -233,7 +255,7 @@ static void take_object(struct kube_watch *w, const struct event *ev)
 static int take_event(struct kube_watch *w, const char *json, size_t len, struct err *e)
 {
     struct event ev;
-    if (split_event(json, len, &ev, e) < 0)
+    if (split_event(w, json, len, &ev, e) < 0)
         return -1;
     w->stats.heard_ms = clock_mono_ms();
     if (json_part_is(&ev.type, "ERROR")) {
@@ -314,8 +336,18 @@ static void on_stream_end(void *arg, const struct kube_answer *answer)
 {
     struct kube_watch *w = arg;
     struct kube_answer a = *answer;
+    bool was_quick = clock_mono_ms() - w->opened_ms < QUICK_END_MS;
     w->stream = NULL;
     uv_timer_stop(&w->timer);
+    /* Argo Server marks no places to go on from, and ends with an error whatever happened. */
+    if (w->selection.by_argo_server) {
+        free(TAKE(w->version));
+        if (a.http_status == 200 && !was_quick) {
+            w->why = (struct err){0};
+            w->refused = (struct kube_status){0};
+            a.err.code = ERR_NONE;
+        }
+    }
     if (w->why.code) {
         a.err = w->why;
         if (w->refused.code || w->refused.reason[0])
@@ -327,7 +359,7 @@ static void on_stream_end(void *arg, const struct kube_answer *answer)
         trouble(w, &a);
     } else if (w->is_initial) {
         initial_ended(w, &a);
-    } else if (!a.err.code && clock_mono_ms() - w->opened_ms >= QUICK_END_MS) {
+    } else if (!a.err.code && !was_quick) {
         w->failures = 0;
         wait_for(w, 0);
     } else {
@@ -342,6 +374,8 @@ static void on_stream_end(void *arg, const struct kube_answer *answer)
 static void open_stream(struct kube_watch *w, bool initial)
 {
     auto_text struct text target = {0};
+    const struct kube_selection *s = &w->selection;
+    char seconds[24];
     kube_split_done(&w->split);
     w->split = (struct kube_split){
         .mode = KUBE_SPLIT_EVENTS, .most = KUBE_MOST_OBJECT, .on_object = on_object, .arg = w};
@@ -349,12 +383,16 @@ static void open_stream(struct kube_watch *w, bool initial)
     w->refused = (struct kube_status){0};
     w->is_initial = initial;
     w->opened_ms = clock_mono_ms();
-    kube_selection_target(&target, &w->selection);
-    kube_query(&target, "watch", "1");
-    kube_query(&target, "allowWatchBookmarks", "true");
-    kube_query_int(&target, "timeoutSeconds",
-                   LEAST_SECONDS + backoff_spread_ms(LEAST_SECONDS, random_u64()));
-    kube_query(&target, "resourceVersion", initial ? NULL : w->version);
+    int64_t least = s->by_argo_server ? ARGO_SECONDS : LEAST_SECONDS;
+    snprintf(seconds, sizeof seconds, "%lld",
+             (long long)(least + backoff_spread_ms(least, random_u64())));
+    kube_selection_target(&target, s, true);
+    if (!s->by_argo_server) {
+        kube_query(&target, "watch", "1");
+        kube_query(&target, "allowWatchBookmarks", "true");
+    }
+    kube_selection_query(&target, s, "timeoutSeconds", seconds);
+    kube_selection_query(&target, s, "resourceVersion", initial ? NULL : w->version);
     if (initial) {
         kube_query(&target, "sendInitialEvents", "true");
         kube_query(&target, "resourceVersionMatch", "NotOlderThan");
@@ -375,7 +413,8 @@ static void go_on(struct kube_watch *w)
         return;
     }
     w->listed++;
-    if (kube_client_streams_lists(w->client) && w->initial_failures < GIVE_UP_STREAMED)
+    if (!w->selection.by_argo_server && kube_client_streams_lists(w->client) &&
+        w->initial_failures < GIVE_UP_STREAMED)
         open_stream(w, true);
     else
         w->list = kube_list_start(w->client, &w->selection, 0, &list_ops, w);
@@ -393,7 +432,10 @@ struct kube_watch *kube_watch_start(struct kube_client *c, const struct kube_sel
 {
     struct kube_watch *w = mem_new(struct kube_watch);
     w->client = c;
-    w->selection = (struct kube_selection){s->kind, copy(s->ns), copy(s->labels), copy(s->fields)};
+    w->selection = *s;
+    w->selection.ns = copy(s->ns);
+    w->selection.labels = copy(s->labels);
+    w->selection.fields = copy(s->fields);
     w->ops = ops;
     w->arg = arg;
     uv_timer_init(kube_client_loop(c), &w->timer);

@@ -66,18 +66,6 @@ static void list(const char *ns, const char *selector, struct runner_request *re
     kube_query(&ret->target, "listOptions.labelSelector", selector);
 }
 
-static void watch(const char *ns, const char *selector, const char *version,
-                  struct runner_request *ret)
-{
-    static const struct kube_resource_name events = {"", "v1", "workflow-events"};
-    ret->method = HTTP_GET;
-    ret->repeatable = true;
-    kube_path(&ret->target, &events, NULL, ns, NULL);
-    kube_query(&ret->target, "listOptions.labelSelector", selector);
-    if (version && version[0])
-        kube_query(&ret->target, "listOptions.resourceVersion", version);
-}
-
 const struct kube_runner kube_runner_argo_server = {
     .name = "argo-server",
     .transport = KUBE_BY_ARGO_SERVER,
@@ -89,5 +77,4 @@ const struct kube_runner kube_runner_argo_server = {
     .release = release,
     .remove = remove_object,
     .list = list,
-    .watch = watch,
 };

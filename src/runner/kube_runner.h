@@ -128,10 +128,6 @@ struct kube_runner {
     void (*remove)(const struct kube_head *object, struct runner_request *ret);
     /* All of ours, with SELECTOR as their labels; the answer is an object with "items". */
     void (*list)(const char *ns, const char *selector, struct runner_request *ret);
-    /* Their changes after VERSION, which is that of a list (NULL or "": from now), as a stream of
-     * {"result": {"type", "object"}} or {"error"}, which may end at any time. */
-    void (*watch)(const char *ns, const char *selector, const char *version,
-                  struct runner_request *ret);
 };
 
 extern const struct kube_runner kube_runner_pod, kube_runner_job, kube_runner_argo,

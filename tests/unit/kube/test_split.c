@@ -97,6 +97,10 @@ TEST("a Status becomes an error of ours, by its reason first")
     CHECK(!kube_status_is_expired(&s));
     CHECK(kube_status_to_err(&s, &e) < 0 && e.code == ERR_NOT_FOUND);
     CHECK_TEXT(e.text, "pods \"x\" not found");
+    json = "{\"code\":6,\"message\":\"it is there\"}"; /* gRPC's, from Argo Server */
+    CHECK(kube_status_parse(json, strlen(json), &s));
+    CHECK_TEXT(s.reason, "AlreadyExists");
+    CHECK_INT(s.code, 0);
     CHECK(!kube_status_parse("{\"kind\":\"Pod\"}", 14, &s));
     CHECK(!kube_status_parse("<html>", 6, &s));
     struct kube_status bare = {.code = 500};

@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "fake_api.h"
+#include "kube/job.h"
 #include "kube/pod.h"
 #include "kube/watch.h"
 
@@ -337,4 +338,69 @@ TEST("a watch can be told to list anew")
     kube_watch_relist(t.w);
     side_until(&t.s, &t.story.synced, 2);
     CHECK(strstr(text_get(&t.story.text), "-x@12 +x@3 -y@14 sync "));
+}
+
+/* ---- Argo Server ---- */
+
+#define WRAPPED(type, name, version)                                                               \
+    "{\"result\":{\"type\":\"" type "\",\"object\":" OBJECT(name, version, name) "}}\n"
+
+static const struct kube_selection workflows = {
+    .kind = &kube_workflows, .ns = "a", .labels = "x=y", .by_argo_server = true};
+
+static void argo_server(struct fake_conn *c, const struct fake_request *r, void *arg)
+{
+    (void)arg;
+    if (strstr(r->target, "/api/v1/workflows/a?") && r->number == 1) {
+        fake_reply(c, 200, NULL, LIST("7", OBJECT("v", "5", "v") "," OBJECT("w", "6", "w")));
+    } else if (strstr(r->target, "/api/v1/workflows/a?") && r->number == 2) {
+        /* It has none in its own store, and then knows no version. */
+        fake_reply(c, 200, NULL, "{\"metadata\":{},\"items\":null}");
+    } else if (strstr(r->target, "/api/v1/workflow-events/a?") && r->number == 1) {
+        fake_begin(c);
+        fake_chunk(c, WRAPPED("MODIFIED", "w", "8") WRAPPED("DELETED", "v", "9"));
+        fake_chunk(c, "{\"error\":{\"grpc_code\":8,\"http_code\":429,\"message\":\"EOF\"}}\n");
+        fake_end(c);
+    } else if (strstr(r->target, "/api/v1/workflow-events/a?") && r->number == 2) {
+        fake_begin(c);
+        fake_chunk(c, WRAPPED("ADDED", "u", "12"));
+        fake_wait(c);
+    } else {
+        fake_reply(c, 403, NULL, "{\"code\":7,\"message\":\"not allowed\"}");
+    }
+}
+
+TEST("Argo Server's workflows are watched in its own words, and listed anew after each stream")
+{
+    AUTO(test_close) struct test t = {.f = {.answer = argo_server}};
+    char last[1024];
+    fake_open(&t.f);
+    side_open(&t.s, &t.f);
+    t.w = kube_watch_start(t.s.client, &workflows, &ops, &t.story);
+    side_until(&t.s, &t.story.changes, 6);
+    CHECK_TEXT(text_get(&t.story.text), "+v@5 +w@6 sync ~w@8 -v@9 -w@8 sync +u@12 ");
+    fake_last(&t.f, "workflows/a?", last, sizeof last);
+    CHECK(strstr(last, "listOptions.labelSelector=x%3Dy"));
+    CHECK(strstr(last, "listOptions.limit="));
+    fake_last(&t.f, "workflow-events/a?", last, sizeof last);
+    CHECK(strstr(last, "listOptions.resourceVersion=0"));
+    CHECK(strstr(last, "listOptions.timeoutSeconds="));
+    CHECK(!strstr(last, "watch=1") && !strstr(last, "sendInitialEvents"));
+}
+
+static void argo_denies(struct fake_conn *c, const struct fake_request *r, void *arg)
+{
+    (void)r;
+    (void)arg;
+    fake_reply(c, 403, NULL, "{\"code\":7,\"message\":\"not allowed\"}");
+}
+
+TEST("what Argo Server does not allow is told in its words")
+{
+    AUTO(test_close) struct test t = {.f = {.answer = argo_denies}};
+    fake_open(&t.f);
+    side_open(&t.s, &t.f);
+    t.w = kube_watch_start(t.s.client, &workflows, &ops, &t.story);
+    side_until(&t.s, &t.story.troubles, 1);
+    CHECK_TEXT(t.story.why, "not allowed");
 }

@@ -222,8 +222,7 @@ TEST("Argo Server is told the same in its own words, and holds no finalizers of 
     struct kube_settings s = some_settings("");
     struct runner_attempt a = an_attempt("{}");
     struct kube_place p = a_place();
-    auto_request struct runner_request made = {0}, cancel = {0}, get = {0}, gone = {0}, list = {0},
-                                       watch = {0};
+    auto_request struct runner_request made = {0}, cancel = {0}, get = {0}, gone = {0}, list = {0};
     auto_json json_t *body = made_by(&kube_runner_argo_server, &a, &p, &s, &made);
     struct kube_workflow *w = a_record(
         &kube_workflows, "{\"metadata\":{\"name\":\"w\",\"namespace\":\"n\",\"uid\":\"u\"}}");
@@ -245,10 +244,6 @@ TEST("Argo Server is told the same in its own words, and holds no finalizers of 
     kube_runner_argo_server.list("n", "reeve.gpu/site=a", &list);
     CHECK_TEXT(text_get(&list.target),
                "/api/v1/workflows/n?listOptions.labelSelector=reeve.gpu%2Fsite%3Da");
-    kube_runner_argo_server.watch("n", "a=b", "12", &watch);
-    CHECK_TEXT(
-        text_get(&watch.target),
-        "/api/v1/workflow-events/n?listOptions.labelSelector=a%3Db&listOptions.resourceVersion=12");
     free(w);
     kube_settings_done(&s);
 }
