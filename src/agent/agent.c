@@ -160,6 +160,7 @@ int agent_run(struct agent_options *options)
     uv_run(&loop, UV_RUN_DEFAULT);
 
     mailbox_free(agent.box);
+    free(agent.hosts);
     account_map_close(agent.accounts);
     cgroup_parent_done(&agent.cgroup);
     data_folder_close(&agent.data);

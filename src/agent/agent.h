@@ -41,6 +41,7 @@ struct agent {
     struct workers *workers;
     struct http_client *client;
     struct http_server *server;
+    const char **hosts; /* that the server answers to; ends with NULL */
 
     struct gate_limits gate;
     struct devices devices;

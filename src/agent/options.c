@@ -22,6 +22,8 @@ static const struct option_spec specs[] = {
      "Folder under which every attempt gets a folder for its results (DATA/results)"},
     {"listen", 'l', OPTION_TEXT, AT(listen), "ADDR:PORT", "127.0.0.1:8080", 0, 0,
      "Where /status and /metrics are served; port 0 takes a free one, which DATA/agent.ports names"},
+    {"host", 0, OPTION_LIST, AT(hosts), "NAME", NULL, 0, 0,
+     "A further name that this agent may be asked by, besides the node's; * for any"},
     {"node", 'n', OPTION_TEXT, AT(node), "NAME", NULL, 0, 0,
      "Name of this node (its host name)"},
     {"sample", 0, OPTION_DURATION, AT(sample_ms), "TIME", NULL, 1000, 60000,

@@ -7,6 +7,7 @@
 struct agent_options {
     char *config, *server, *token_file, *data, *listen, *tls_cert, *tls_key, *tls_ca, *gpu,
         *gpu_library, *node, *results, *cgroup, *log_format, *log_level;
+    struct option_list hosts;
     bool shared_uid, allow_root_jobs, insecure, version;
     int64_t sample_ms; /* 0: what the control plane says */
     int64_t grace_ms;

@@ -113,11 +113,14 @@ static void on_problem(void *arg, const struct err *e)
 int pages_start(struct agent *agent, struct err *e)
 {
     const struct agent_options *o = &agent->options;
-    const char *hosts[] = {o->node, NULL};
+    agent->hosts = mem_new_array(const char *, o->hosts.count + 2);
+    agent->hosts[0] = o->node;
+    for (size_t i = 0; i < o->hosts.count; i++)
+        agent->hosts[i + 1] = o->hosts.items[i];
     const struct http_server_config config = {.on_request = on_request,
                                               .arg = agent,
                                               .on_problem = on_problem,
-                                              .hosts = hosts,
+                                              .hosts = agent->hosts,
                                               .max_connections = 256};
     const struct http_listen how = {.address = o->listen,
                                     .certificate = o->tls_cert,

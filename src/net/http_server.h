@@ -37,7 +37,7 @@ struct http_server_config {
 
     /* Host names served besides localhost, IP addresses in figures and the names listened on; ends
      * with NULL. Anything else is answered 421: it may be a page that rebinds DNS names to us. Unix
-     * sockets are exempt. NULL: no further names; {"*", NULL}: any. */
+     * sockets are exempt. NULL: no further names; {"*", NULL}: any. The caller keeps them. */
     const char *const *hosts;
 
     /* On every answer that has none of the same name, refusals and streams too. Stays with the

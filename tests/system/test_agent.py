@@ -629,6 +629,12 @@ def test_status_agrees_with_itself_and_metrics_have_the_usual_names(agent_with, 
     assert labels == ["gpu", "UUID", "pci_bus_id", "device", "modelName", "Hostname", "DCGM_FI_DRIVER_VERSION"]
 
 
+def test_it_answers_to_its_names_only(agent_with):
+    agent = agent_with(*NO_GPU, "--node", "gpu-7", "--host", "resource-monitor", plane=None)
+    for host, status in (("gpu-7", 200), ("resource-monitor:8080", 200), ("10.0.0.7", 200), ("rebound.example", 421)):
+        assert requests.get(agent.url("/status"), headers={"Host": host}, timeout=5).status_code == status, host
+
+
 def test_an_agent_without_a_control_plane_measures(agent_with):
     agent = agent_with(*NO_GPU, plane=None)
     assert agent.get("/status").json()["link"] == "off"
