@@ -60,7 +60,7 @@ static void on_told(struct command *command)
 static bool tell(struct agent_hub *h, int64_t node, bool linked)
 {
     struct api *a = h->api;
-    struct command *command = command_new(COMMAND_AGENT_LINK);
+    struct command *command = command_new(COMMAND_LINK);
     command->node = node;
     command->linked = linked;
     command->on_done = on_told;
@@ -145,7 +145,7 @@ void serve_agent_stream(struct call *c)
     }
     http_stream_write(l->stream, first_line, strlen(first_line));
     links_set_linked(h->api->links, l->node, true);
-    engine_node_heard(h->api->engine, l->node);
+    engine_node_heard(h->api->engine, LINK_AGENT, l->node);
     l->told_up = tell(h, l->node, true);
 }
 
@@ -239,7 +239,7 @@ void serve_agent_report(struct call *c)
     }
     int64_t skew_ms = in.now_ms - c->now_ms;
     links_reported(c->api->links, c->caller.id, c->now_ms, in.now_ms ? &skew_ms : NULL);
-    engine_node_heard(c->api->engine, c->caller.id);
+    engine_node_heard(c->api->engine, LINK_AGENT, c->caller.id);
     take_progress(c, &in);
 
     struct command *command = command_new(COMMAND_REPORT);
@@ -347,7 +347,7 @@ void serve_agent_logs(struct call *c)
         call_fail(c, &e);
         return;
     }
-    engine_node_heard(c->api->engine, c->caller.id);
+    engine_node_heard(c->api->engine, LINK_AGENT, c->caller.id);
     call_read(c, take_output, NULL);
 }
 
@@ -373,6 +373,6 @@ void serve_write(struct call *c)
 
 void serve_agent_write(struct call *c)
 {
-    engine_node_heard(c->api->engine, c->caller.id);
+    engine_node_heard(c->api->engine, LINK_AGENT, c->caller.id);
     call_read(c, take_samples, NULL);
 }

@@ -214,7 +214,7 @@ void api_open(struct api *a, struct engine *engine)
     mailbox_post_answer(a->box, on_open, o);
     engine_listen(engine, a->box, events_on_run, a);
     engine_listen(engine, a->box, attempt_charts_on_run, a);
-    engine_set_agent_sender(engine, agents_send, a);
+    engine_set_sender(engine, LINK_AGENT, agents_send, a);
 }
 
 static void reload(void *message)

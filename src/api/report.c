@@ -12,16 +12,6 @@ enum {
 };
 #define BIG INT64_C(1000000000000000) /* ids, milliseconds, millijoules */
 
-/* Copies into the fixed room of RET, cut at the end of a character. */
-static void put_text(char *to, size_t size, const char *text)
-{
-    size_t len = text ? strnlen(text, size - 1) : 0;
-    while (len && !text_is_utf8(text, len))
-        len--;
-    memcpy(to, text ? text : "", len);
-    to[len] = '\0';
-}
-
 static int find_word(const char *const *words, int count, const char *word, const char *field,
                      int64_t *ret, struct err *e)
 {
@@ -91,7 +81,7 @@ static int read_hello(const json_t *object, struct report *r, struct err *e)
         report_check_version(in.version, e) < 0)
         return err_wrap(e, "hello");
     r->is_hello = true;
-    put_text(r->version, sizeof r->version, in.version);
+    text_cut(r->version, sizeof r->version, in.version);
     r->cpu_milli = in.cpu_milli;
     r->memory_mib = in.memory_mib;
     return 0;
@@ -153,10 +143,10 @@ static int read_device(const json_t *object, struct device_report *ret, struct e
     if (json_read_fields(object, fields, COUNT_OF(fields), false, &in, e) < 0 ||
         find_word(healths, COUNT_OF(healths), in.health, "health", &ret->health, e) < 0)
         return -1;
-    put_text(ret->uuid, sizeof ret->uuid, in.uuid);
-    put_text(ret->model, sizeof ret->model, in.model);
-    put_text(ret->vendor, sizeof ret->vendor, in.vendor);
-    put_text(ret->why, sizeof ret->why, in.why);
+    text_cut(ret->uuid, sizeof ret->uuid, in.uuid);
+    text_cut(ret->model, sizeof ret->model, in.model);
+    text_cut(ret->vendor, sizeof ret->vendor, in.vendor);
+    text_cut(ret->why, sizeof ret->why, in.why);
     ret->number = in.index;
     ret->memory_mib = in.memory_mib;
     ret->busy = in.busy;
@@ -263,8 +253,8 @@ static int read_attempt(const json_t *object, struct attempt_report *ret, struct
         err_set(e, ERR_INVALID, "field '%s' makes no sense", field);
         return err_blame(e, "%s", field);
     }
-    put_text(ret->id, sizeof ret->id, in.id);
-    put_text(ret->why, sizeof ret->why, in.why);
+    text_cut(ret->id, sizeof ret->id, in.id);
+    text_cut(ret->why, sizeof ret->why, in.why);
     ret->job = in.job;
     ret->n = in.n;
     ret->what = (__typeof__(ret->what))state;
@@ -354,8 +344,8 @@ int report_read(const json_t *object, struct report_in *ret, struct err *e)
     if (json_read_fields(object, top_fields, COUNT_OF(top_fields), false, &in, e) < 0)
         return -1;
     struct report *r = ret->report = mem_new(struct report);
-    put_text(r->boot_id, sizeof r->boot_id, in.boot_id);
-    put_text(r->data_id, sizeof r->data_id, in.data_id);
+    text_cut(r->boot_id, sizeof r->boot_id, in.boot_id);
+    text_cut(r->data_id, sizeof r->data_id, in.data_id);
     ret->seq = in.seq;
     ret->now_ms = in.now_ms;
     if (read_hello(in.hello, r, e) < 0 || read_host(in.host, r, e) < 0 ||

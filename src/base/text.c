@@ -300,3 +300,12 @@ int text_to_fixed(const char *s, int64_t scale, const char *what, int64_t *ret, 
     *ret = value;
     return 0;
 }
+
+void text_cut(char *to, size_t size, const char *text)
+{
+    size_t len = text ? strnlen(text, size - 1) : 0;
+    while (len && !text_is_utf8(text, len))
+        len--;
+    memset(to, 0, size);
+    memcpy(to, text ? text : "", len);
+}

@@ -38,6 +38,8 @@ const char *text_get(const struct text *t);
 #define auto_text AUTO(text_done)
 
 bool text_is_utf8(const char *s, size_t len);
+/* Copies TEXT (NULL: "") into SIZE bytes, cut at the end of a character; what is left is zeroed. */
+void text_cut(char *to, size_t size, const char *text);
 bool text_starts_with(const char *s, const char *prefix);
 bool text_ends_with(const char *s, const char *suffix);
 /* A name that people give: 1..MAX bytes of letters, digits, '.', '_', '-', first a letter or digit.

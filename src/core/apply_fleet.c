@@ -1,5 +1,6 @@
 /* Events about principals, nodes, devices and policy. */
 #include "base/mem.h"
+#include "core/fleet/where.h"
 #include "core/internal.h"
 #include "core/meter/meter.h"
 
@@ -26,6 +27,15 @@ static void advance_node(struct core *c, const struct node *n, int64_t now_ms)
     }
 }
 
+/* What a cluster said of its node. */
+static void forget_share(struct fleet *f, struct node *n)
+{
+    n->has_share = n->share_cpu_milli = n->share_memory_mib = n->foreign_gpus = n->cordoned = 0;
+    memset(n->share_why, 0, sizeof n->share_why);
+    node_forget_labels(f, n);
+    node_forget_taints(f, n);
+}
+
 int apply_epoch(struct core *c, const struct event *ev, struct err *e)
 {
     struct fleet *f = c->fleet;
@@ -48,6 +58,7 @@ int apply_epoch(struct core *c, const struct event *ev, struct err *e)
     for (int64_t id = 1; id <= f->view.node_count; id++) {
         struct node *n = table_edit(&f->nodes, (uint32_t)id);
         n->busy = n->cpu_pct = n->memory_pct = 0;
+        forget_share(f, n);
         if (n->state == NODE_READY) {
             n->state = NODE_UNKNOWN;
             n->since_ms = ev->time_ms;
@@ -115,11 +126,23 @@ int apply_principal(struct core *c, const struct event *ev, struct err *e)
     return 0;
 }
 
+/* Enrolled again: another key, the same node; or a machine that a cluster has taken in. */
+static void enrol_again(struct core *c, struct node *n, const struct event *ev)
+{
+    if (!ev->NODE_ENROLLED.cluster[0] || strcmp(n->cluster, ev->NODE_ENROLLED.cluster) == 0)
+        return;
+    forget_share(c->fleet, n);
+    copy(n->cluster, sizeof n->cluster, ev->NODE_ENROLLED.cluster);
+    n->only_principal = 0;
+    if (n->state == NODE_READY)
+        n->state = NODE_UNKNOWN; /* until its cluster says what it is */
+}
+
 static int enrol_node(struct core *c, const struct event *ev, struct err *e)
 {
     struct fleet *f = c->fleet;
     if (fleet_node(core_view(c), ev->subject))
-        return 0; /* enrolled again: another key, the same node */
+        return 0;
     if (ev->subject != f->view.node_count + 1)
         return err_set(e, ERR_CONFLICT, "node id %lld is not the next", (long long)ev->subject);
     struct node *n = table_edit(&f->nodes, table_add(&f->nodes));
@@ -128,6 +151,7 @@ static int enrol_node(struct core *c, const struct event *ev, struct err *e)
     n->enrolled_ms = n->since_ms = ev->time_ms;
     n->first_device = NO_ROW;
     copy(n->name, sizeof n->name, ev->NODE_ENROLLED.name);
+    copy(n->cluster, sizeof n->cluster, ev->NODE_ENROLLED.cluster);
     f->view.node_count++;
     return 0;
 }
@@ -146,6 +170,42 @@ static void hear_node(struct core *c, struct node *n, const struct event *ev)
     copy(n->version, sizeof n->version, ev->NODE_HELLO.version);
 }
 
+static void share_node(struct node *n, const struct event *ev)
+{
+    n->has_share = 1;
+    n->share_cpu_milli = (uint32_t)ev->NODE_SHARE.cpu_milli;
+    n->share_memory_mib = (uint32_t)ev->NODE_SHARE.memory_mib;
+    n->foreign_gpus = (uint32_t)ev->NODE_SHARE.foreign_gpus;
+    n->cordoned = ev->NODE_SHARE.cordoned != 0;
+    copy(n->share_why, sizeof n->share_why, ev->NODE_SHARE.why);
+}
+
+int apply_node_where(struct core *c, const struct event *ev, struct err *e)
+{
+    struct fleet *f = c->fleet;
+    if (!fleet_node(core_view(c), ev->subject))
+        return err_set(e, ERR_CONFLICT, "node %lld is not known", (long long)ev->subject);
+    struct node *n = table_edit(&f->nodes, (uint32_t)ev->subject);
+    if (ev->kind == EVENT_ID_NODE_LABELS) {
+        const struct event_list *labels = &ev->NODE_LABELS.labels;
+        if (!ev->NODE_LABELS.more)
+            node_forget_labels(f, n);
+        node_add_labels(f, n, labels->at, (size_t)labels->count);
+    } else {
+        const struct event_list *forms = &ev->NODE_TAINT.forms;
+        struct node_taint taint = {.is_gpu = taint_is_gpu(ev->NODE_TAINT.taint)};
+        if (!ev->NODE_TAINT.more)
+            node_forget_taints(f, n);
+        text_cut(taint.text, sizeof taint.text, ev->NODE_TAINT.taint);
+        for (int64_t i = 0; i < forms->count && taint.forms < TAINT_FORMS; i++)
+            taint.form[taint.forms++] = forms->at[i];
+        if (taint.forms)
+            node_add_taint(f, n, &taint);
+    }
+    queue_wake_all(f);
+    return 0;
+}
+
 int apply_node(struct core *c, const struct event *ev, struct err *e)
 {
     struct fleet *f = c->fleet;
@@ -158,8 +218,14 @@ int apply_node(struct core *c, const struct event *ev, struct err *e)
     int32_t before = n->state;
     advance_node(c, n, ev->time_ms);
     switch (ev->kind) {
+    case EVENT_ID_NODE_ENROLLED:
+        enrol_again(c, n, ev);
+        break;
     case EVENT_ID_NODE_HELLO:
         hear_node(c, n, ev);
+        break;
+    case EVENT_ID_NODE_SHARE:
+        share_node(n, ev);
         break;
     case EVENT_ID_NODE_CHANGED:
         n->busy = (int32_t)ev->NODE_CHANGED.busy;

@@ -21,17 +21,17 @@ const struct fleet_view *core_view(struct core *c)
     return &c->fleet->view;
 }
 
-void core_plan(struct core *c, int64_t now_ms, struct event *ret)
+void core_plan(struct core *c, int64_t now_ms, int64_t version, struct event *ret)
 {
     const struct fleet_view *v = core_view(c);
     plan_done(&c->plan);
-    plan_make(v, now_ms, &c->plan);
+    plan_make(v, now_ms, version, &c->plan);
     c->plan_next = 0;
 
     *ret = (struct event){.kind = EVENT_ID_PLANNED};
     ret->PLANNED.now_ms = now_ms;
     ret->PLANNED.upto = v->last_seq;
-    ret->PLANNED.policy = PLAN_VERSION;
+    ret->PLANNED.policy = version;
     ret->PLANNED.decisions = (int64_t)c->plan.decision_count;
     hex_write(ret->PLANNED.digest, c->plan.digest.bytes, DIGEST_SIZE);
 }
@@ -51,8 +51,9 @@ static int apply_planned(struct core *c, const struct event *ev, struct err *e)
 {
     char digest[DIGEST_HEX];
     hex_write(digest, c->plan.digest.bytes, DIGEST_SIZE);
-    if (ev->PLANNED.policy != PLAN_VERSION)
-        return err_set(e, ERR_CONFLICT, "the plan was made by policy version %lld, this is %d",
+    if (ev->PLANNED.policy < 1 || ev->PLANNED.policy > PLAN_VERSION)
+        return err_set(e, ERR_CONFLICT,
+                       "the plan was made by policy version %lld, this knows 1 to %d",
                        (long long)ev->PLANNED.policy, PLAN_VERSION);
     if (strcmp(digest, ev->PLANNED.digest) != 0)
         return err_set(e, ERR_CONFLICT, "the plan of ledger row %lld decides otherwise now",
@@ -122,6 +123,12 @@ static int (*const apply[EVENT_KINDS])(struct core *, const struct event *, stru
     [EVENT_ID_JOB_DUE] = apply_job_due,
     [EVENT_ID_JOB_HELD] = apply_job_hold,
     [EVENT_ID_JOB_RELEASED] = apply_job_hold,
+    [EVENT_ID_NODE_SHARE] = apply_node,
+    [EVENT_ID_NODE_LABELS] = apply_node_where,
+    [EVENT_ID_NODE_TAINT] = apply_node_where,
+    [EVENT_ID_ATTEMPT_SENT] = apply_attempt_under_way,
+    [EVENT_ID_ATTEMPT_WAITS] = apply_attempt_under_way,
+    [EVENT_ID_ATTEMPT_BOUND] = apply_attempt_bound,
 };
 
 int core_apply(struct core *c, const struct event *ev, struct batch *batch, struct err *e)
@@ -164,6 +171,8 @@ void core_job_record(const struct event *ev, const char *name, const char *spec,
         .flags = ev->JOB_SUBMITTED.flags,
         .name = name,
         .spec = spec,
+        .selector = ev->JOB_SUBMITTED.selector,
+        .tolerations = ev->JOB_SUBMITTED.tolerations,
     };
 }
 
@@ -186,4 +195,6 @@ void core_retry_event(const struct job_spec_row *s, const struct job_history_row
     ret->JOB_RETRIED.run_ms = h->run_ms;
     ret->JOB_RETRIED.energy_mj = h->energy_mj;
     ret->JOB_RETRIED.cost_micros = h->cost_micros;
+    event_set_text(ret->JOB_RETRIED.selector, s->selector);
+    event_set_text(ret->JOB_RETRIED.tolerations, s->tolerations);
 }

@@ -30,8 +30,14 @@ void core_done(struct core *c);
  */
 int core_apply(struct core *c, const struct event *ev, struct batch *batch, struct err *e);
 
-/* Makes the plan that the next PLANNED event applies, and fills that event but for seq and time. */
-void core_plan(struct core *c, int64_t now_ms, struct event *ret);
+/* Makes the plan that the next PLANNED event applies, and fills that event but for seq and time.
+ * VERSION: PLAN_VERSION; in replay the event's. */
+void core_plan(struct core *c, int64_t now_ms, int64_t version, struct event *ret);
+
+/* Whether ATTEMPT_BOUND with these devices would fit attempt A: as many as it holds, of its node,
+ * different ones, and none that another attempt is known to really have. */
+bool core_may_bind(const struct fleet_view *v, const struct attempt *a,
+                   const struct event_list *devices);
 
 /*
  * Loading at start: records in the order of core_load_order[], each table in key order, then

@@ -1,6 +1,7 @@
 #include "core/dump.h"
 
 #include "base/mem.h"
+#include "core/fleet/where.h"
 #include "core/internal.h"
 
 /* ---- what is written of each row ---- */
@@ -32,10 +33,12 @@ static const struct field principal_fields[] = {N(id) T(name) T(team) N(created_
 _Static_assert(sizeof(ROW) == 160, "a member more?");
 #undef ROW
 #define ROW struct node
-static const struct field node_fields[] = {N(id) T(name) T(boot_id) T(data_id) T(version) N(
-    enrolled_ms) N(since_ms) N(heard_epoch) N(only_principal) N(state) N(isolation) N(cpu_pct)
-                                               N(memory_pct) N(busy) N(cpu_milli) N(memory_mib)};
-_Static_assert(sizeof(ROW) == 312, "a member more?");
+static const struct field node_fields[] = {
+    N(id) T(name) T(cluster) T(boot_id) T(data_id) T(version) N(enrolled_ms) N(since_ms)
+        N(heard_epoch) N(only_principal) N(state) N(isolation) N(cpu_pct) N(memory_pct) N(busy)
+            N(cpu_milli) N(memory_mib) N(has_share) N(share_cpu_milli) N(share_memory_mib)
+                N(foreign_gpus) N(cordoned) T(share_why)};
+_Static_assert(sizeof(ROW) == 536, "a member more?");
 #undef ROW
 #define ROW struct device
 static const struct field device_fields[] = {
@@ -44,6 +47,11 @@ static const struct field device_fields[] = {
             N(bucket[0]) N(bucket[1]) N(bucket[2]) N(bucket[3]) N(bucket[4]) N(bucket[5])
                 N(bucket[6]) N(bucket[7]) N(energy_mj)};
 _Static_assert(sizeof(ROW) == 472 && BUCKET_COUNT == 8, "a member more?");
+#undef ROW
+#define ROW struct node_taint
+static const struct field taint_fields[] = {T(text) N(form[0]) N(form[1]) N(form[2]) N(form[3])
+                                                N(forms) N(is_gpu)};
+_Static_assert(sizeof(ROW) == 176 && TAINT_FORMS == 4, "a member more?");
 #undef ROW
 #define ROW struct job
 static const struct field job_fields[] = {
@@ -57,9 +65,10 @@ static const struct field hold_fields[] = {N(job) N(actor) N(since_ms) T(why)};
 _Static_assert(sizeof(ROW) == 280, "a member more?");
 #undef ROW
 #define ROW struct attempt
-static const struct field attempt_fields[] = {N(job) N(n) N(node) N(decided_ms) N(started_ms) N(
-    cancel_ms) N(epoch) N(gpu_hour_micros) N(parts) N(state) T(boot_id) T(data_id)};
-_Static_assert(sizeof(ROW) == 208, "a member more?");
+static const struct field attempt_fields[] = {
+    N(job) N(n) N(node) N(decided_ms) N(started_ms) N(cancel_ms) N(sent_ms) N(epoch)
+        N(gpu_hour_micros) N(parts) N(state) T(boot_id) T(data_id) T(why)};
+_Static_assert(sizeof(ROW) == 344, "a member more?");
 #undef ROW
 #define ROW struct part
 static const struct field part_fields[] = {N(device) N(wanted_ms) N(bound_ms) N(capacity)};
@@ -74,9 +83,9 @@ struct fields {
 
 int64_t core_dump_format(void)
 {
-    const struct fields all[] = {FIELDS(view), FIELDS(policy),  FIELDS(principal),
-                                 FIELDS(node), FIELDS(device),  FIELDS(job),
-                                 FIELDS(hold), FIELDS(attempt), FIELDS(part)};
+    const struct fields all[] = {FIELDS(view),   FIELDS(policy), FIELDS(principal), FIELDS(node),
+                                 FIELDS(device), FIELDS(job),    FIELDS(hold),      FIELDS(attempt),
+                                 FIELDS(part),   FIELDS(taint)};
     uint32_t format;
     struct digest_state *s = digest_begin();
     for (size_t i = 0; i < COUNT_OF(all); i++)
@@ -157,6 +166,25 @@ static void put_row(struct writer *w, struct fields f, const void *row)
     }
 }
 
+/* What its cluster says of a node and is no member of its row. */
+static void put_where(struct writer *w, const struct fleet_view *v, const struct node *n)
+{
+    int64_t labels = 0, taints = 0;
+    const struct node_labels *l;
+    const struct node_taint *t;
+    for (l = fleet_labels(v, n->labels); l; l = fleet_labels(v, l->next))
+        labels += l->count;
+    for (t = fleet_taint(v, n->taints); t; t = fleet_taint(v, t->next))
+        taints++;
+    put_number(w, labels);
+    for (l = fleet_labels(v, n->labels); l; l = fleet_labels(v, l->next))
+        for (uint32_t i = 0; i < l->count; i++)
+            put_number(w, l->at[i]);
+    put_number(w, taints);
+    for (t = fleet_taint(v, n->taints); t; t = fleet_taint(v, t->next))
+        put_row(w, FIELDS(taint), t);
+}
+
 static void put_jobs(struct writer *w, const struct fleet_view *v)
 {
     struct tree_walk k;
@@ -167,6 +195,8 @@ static void put_jobs(struct writer *w, const struct fleet_view *v)
         const struct attempt *a = fleet_job_attempt(v, j);
         put_row(w, FIELDS(job), j);
         put_text(w, fleet_team(v, j));
+        put_text(w, fleet_selector(v, j));
+        put_text(w, fleet_tolerations(v, j));
         put_number(w, j->hold != 0);
         if (j->hold)
             put_row(w, FIELDS(hold), fleet_job_hold(v, j));
@@ -219,8 +249,10 @@ int core_dump(const struct fleet_view *v, core_dump_write write, void *arg)
     for (int64_t id = 1; id <= v->principal_count; id++)
         put_row(&w, FIELDS(principal), fleet_principal(v, id));
     put_number(&w, v->node_count);
-    for (int64_t id = 1; id <= v->node_count; id++)
+    for (int64_t id = 1; id <= v->node_count; id++) {
         put_row(&w, FIELDS(node), fleet_node(v, id));
+        put_where(&w, v, fleet_node(v, id));
+    }
     put_number(&w, v->device_count);
     for (int64_t id = 1; id <= v->device_count; id++)
         put_row(&w, FIELDS(device), fleet_device(v, id));
@@ -346,6 +378,29 @@ static int get_principals(struct core *c, struct reader *r, struct err *e)
     return 0;
 }
 
+static int get_where(struct core *c, struct reader *r, struct node *n, struct err *e)
+{
+    int64_t count, label;
+    if (get_number(r, &count, e) < 0)
+        return -1;
+    for (int64_t i = 0; i < count; i++) {
+        if (get_number(r, &label, e) < 0)
+            return -1;
+        node_add_labels(c->fleet, n, &label, 1);
+    }
+    if (get_number(r, &count, e) < 0)
+        return -1;
+    for (int64_t i = 0; i < count; i++) {
+        struct node_taint t = {0};
+        if (get_row(r, FIELDS(taint), &t, e) < 0)
+            return -1;
+        if (t.forms > TAINT_FORMS)
+            return nonsense(e, "a taint is of too many forms");
+        node_add_taint(c->fleet, n, &t);
+    }
+    return 0;
+}
+
 static int get_nodes(struct core *c, struct reader *r, struct err *e)
 {
     struct fleet *f = c->fleet;
@@ -358,6 +413,8 @@ static int get_nodes(struct core *c, struct reader *r, struct err *e)
             return -1;
         if (n.id != id || n.state < 0 || n.state >= NODE_STATES)
             return nonsense(e, "a node is out of order");
+        if (get_where(c, r, &n, e) < 0)
+            return -1;
         *(struct node *)table_edit(&f->nodes, table_add(&f->nodes)) = n;
         f->view.node_count = id;
     }
@@ -417,7 +474,7 @@ static int get_attempt(struct core *c, struct reader *r, uint32_t job_row, struc
     if (get_row(r, FIELDS(attempt), &a, e) < 0)
         return -1;
     if (a.job != j->id || !fleet_node(core_view(c), a.node) || a.parts > JOB_GPUS_MOST ||
-        a.state > ATTEMPT_STARTED)
+        !attempt_is_open((enum attempt_state)a.state))
         return nonsense(e, "an attempt hangs in the air");
     if (get_parts(c, r, &a, row, e) < 0)
         return -1;
@@ -461,9 +518,10 @@ static int get_jobs(struct core *c, struct reader *r, struct err *e)
         return -1;
     for (int64_t i = 0; i < count; i++) {
         struct job j = {.attempt = NO_ROW};
-        char team[FLEET_NAME];
+        char team[FLEET_NAME], selector[FLEET_WHY], tolerations[FLEET_WHY];
         if (get_row(r, FIELDS(job), &j, e) < 0 || get_text(r, team, sizeof team, e) < 0 ||
-            get_number(r, &held, e) < 0)
+            get_text(r, selector, sizeof selector, e) < 0 ||
+            get_text(r, tolerations, sizeof tolerations, e) < 0 || get_number(r, &held, e) < 0)
             return -1;
         if (!makes_sense(c, &j, last_id, held))
             return nonsense(e, "a job is out of order");
@@ -471,6 +529,7 @@ static int get_jobs(struct core *c, struct reader *r, struct err *e)
             return -1;
         last_id = j.id;
         j.team = team_intern(c, team);
+        j.where = where_take(c->fleet, selector, tolerations);
         uint32_t row = job_insert(c, &j);
         if (j.state != JOB_QUEUED && get_attempt(c, r, row, e) < 0)
             return -1;

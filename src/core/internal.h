@@ -15,11 +15,17 @@ int apply_job_retried(struct core *c, const struct event *ev, struct err *e);
 int apply_job_due(struct core *c, const struct event *ev, struct err *e);
 int apply_job_hold(struct core *c, const struct event *ev, struct err *e);
 int apply_job_deleted(struct core *c, const struct event *ev, struct err *e);
+
+/* apply_attempt.c */
 int apply_attempt_decided(struct core *c, const struct event *ev, struct err *e);
 int apply_attempt_started(struct core *c, const struct event *ev, struct err *e);
+int apply_attempt_under_way(struct core *c, const struct event *ev, struct err *e);
+int apply_attempt_bound(struct core *c, const struct event *ev, struct err *e);
 int apply_attempt_over(struct core *c, const struct event *ev, struct err *e);
 /* A job comes into the tables and their indexes; shared with loading. */
 uint32_t job_insert(struct core *c, const struct job *job);
+/* The row of the open job that EV is about. */
+int job_find(struct core *c, const struct event *ev, uint32_t *ret_row, struct err *e);
 uint32_t team_intern(struct core *c, const char *text);
 
 /* apply_fleet.c */
@@ -27,6 +33,7 @@ int apply_epoch(struct core *c, const struct event *ev, struct err *e);
 int apply_policy(struct core *c, const struct event *ev, struct err *e);
 int apply_principal(struct core *c, const struct event *ev, struct err *e);
 int apply_node(struct core *c, const struct event *ev, struct err *e);
+int apply_node_where(struct core *c, const struct event *ev, struct err *e);
 int apply_device(struct core *c, const struct event *ev, struct err *e);
 /* Brings a device's account up to date; call it before the device changes. */
 struct device *device_edit(struct core *c, int64_t id, int64_t now_ms);
@@ -56,5 +63,9 @@ struct last_place {
 void put_job_over(struct core *c, const struct job *j, const struct last_place *place,
                   const struct event *ev);
 void put_policy(struct core *c);
+
+/* The job ends: counted, written to history, forgotten here. */
+void job_end(struct core *c, uint32_t row, enum job_state state, const struct last_place *place,
+             const struct event *ev);
 
 #endif

@@ -147,10 +147,11 @@ void plan_make_in(struct place_plan *places, int64_t now_ms, struct plan *ret)
     free(contest.heap);
 }
 
-void plan_make(const struct fleet_view *v, int64_t now_ms, struct plan *ret)
+void plan_make(const struct fleet_view *v, int64_t now_ms, int64_t version, struct plan *ret)
 {
     struct place_plan places;
     place_plan_init(&places, v);
+    places.ties_by_id = version < 2;
     plan_make_in(&places, now_ms, ret);
     place_plan_done(&places);
 }

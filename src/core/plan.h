@@ -7,8 +7,9 @@
 
 #include "core/place/place.h"
 
-/* Raise it with every change that can make another decision from the same facts. */
-enum { PLAN_VERSION = 1 };
+/* Raise it with every change that can make another decision from the same facts; plans of lower
+ * ones are made as they were, so that older ledgers can be replayed. 2: ties by name, not by id. */
+enum { PLAN_VERSION = 2 };
 
 /* Work is cut by count, never by time. */
 enum { PLAN_DECISIONS_MOST = 512 };
@@ -35,7 +36,7 @@ struct plan {
     struct digest digest; /* of the decisions */
 };
 
-void plan_make(const struct fleet_view *v, int64_t now_ms, struct plan *ret);
+void plan_make(const struct fleet_view *v, int64_t now_ms, int64_t version, struct plan *ret);
 void plan_done(struct plan *p);
 /* The same on PLACES, in which nothing is given out, and which has it all afterwards. */
 void plan_make_in(struct place_plan *places, int64_t now_ms, struct plan *ret);

@@ -1,5 +1,6 @@
 /* Between the fleet's rows and the store's records, both ways. */
 #include "base/mem.h"
+#include "core/fleet/where.h"
 #include "core/internal.h"
 #include "core/meter/meter.h"
 
@@ -84,7 +85,8 @@ void put_node(struct core *c, int64_t id)
                          .memory_mib = n->memory_mib,
                          .isolation = n->isolation,
                          .version = n->version,
-                         .only_principal = n->only_principal};
+                         .only_principal = n->only_principal,
+                         .cluster = n->cluster};
     if (c->batch)
         batch_put(c->batch, TABLE_ID_NODE, &r);
 }
@@ -163,7 +165,9 @@ static struct attempt_row attempt_record(const struct attempt *a)
                                 .decided_ms = a->decided_ms,
                                 .started_ms = a->started_ms,
                                 .cancel_ms = a->cancel_ms,
-                                .gpu_hour_micros = a->gpu_hour_micros};
+                                .gpu_hour_micros = a->gpu_hour_micros,
+                                .reason_text = a->why, /* until it is over */
+                                .sent_ms = a->sent_ms};
 }
 
 void put_attempt(struct core *c, const struct attempt *a)
@@ -324,6 +328,7 @@ static int load_node(struct core *c, const struct node_row *r, struct err *e)
     n->only_principal = r->only_principal;
     n->first_device = NO_ROW;
     fill(n->name, sizeof n->name, r->name);
+    fill(n->cluster, sizeof n->cluster, r->cluster);
     fill(n->boot_id, sizeof n->boot_id, r->boot_id);
     fill(n->data_id, sizeof n->data_id, r->data_id);
     fill(n->version, sizeof n->version, r->version);
@@ -417,6 +422,7 @@ static int load_job(struct core *c, const struct job_row *r, struct err *e)
     job.principal = (uint32_t)r->principal;
     job.submitter = (uint32_t)r->submitter;
     job.team = team_intern(c, r->team);
+    job.where = where_take(f, r->selector, r->tolerations);
     job.attempt = NO_ROW;
     job.gpus = (uint16_t)r->gpus;
     job.gpu_memory_mib = (uint32_t)r->gpu_memory_mib;
@@ -458,6 +464,7 @@ static int load_attempt(struct core *c, const struct attempt_row *r, struct err 
                           .decided_ms = r->decided_ms,
                           .started_ms = r->started_ms,
                           .cancel_ms = r->cancel_ms,
+                          .sent_ms = r->sent_ms,
                           .epoch = r->epoch,
                           .gpu_hour_micros = r->gpu_hour_micros,
                           .job_row = job_row,
@@ -465,6 +472,7 @@ static int load_attempt(struct core *c, const struct attempt_row *r, struct err 
                           .state = (uint8_t)r->state};
     fill(a->boot_id, sizeof a->boot_id, r->boot_id);
     fill(a->data_id, sizeof a->data_id, r->data_id);
+    fill(a->why, sizeof a->why, r->reason_text);
     struct job *j = table_edit(&f->jobs, job_row);
     struct node *n = table_edit(&f->nodes, (uint32_t)r->node);
     j->attempt = row;

@@ -197,9 +197,12 @@ static void run_action(struct engine *g, struct action *a)
     case ACTION_SEND_CANCEL:
         schedule_send_cancel(g, a->a, a->b);
         break;
+    case ACTION_SEND_CLEAR:
+        schedule_send_clear(g, a->a, a->b);
+        break;
     case ACTION_SEND_LINE:
-        if (g->send && g->nodes[a->a].linked)
-            g->send(g->send_arg, a->a, TAKE(a->text));
+        if (g->senders[a->b].send && g->nodes[a->a].linked[a->b])
+            g->senders[a->b].send(g->senders[a->b].arg, a->a, TAKE(a->text));
         break;
     case ACTION_TOKEN_PUT:
         tokens_put(g->tokens, &a->hash, &a->holder);
@@ -291,13 +294,13 @@ void engine_flush(struct engine *g)
         /* Only answers, and all that they show is durable. */
         struct cargo *c = g->filling;
         g->filling = NULL;
-        for (struct command *k = c->commands, *next; k; k = next) {
-            next = k->next;
-            reply(k);
-        }
         for (struct action *a = c->actions, *next; a; a = next) {
             next = a->next;
             run_action(g, a);
+        }
+        for (struct command *k = c->commands, *next; k; k = next) {
+            next = k->next;
+            reply(k);
         }
         free(c->events);
         free(c);

@@ -15,7 +15,15 @@ void report_free(struct report *r)
     for (size_t i = 0; i < r->attempt_count; i++) {
         free(r->attempts[i].results);
         free(r->attempts[i].metadata);
+        free(r->attempts[i].devices);
     }
+    for (size_t i = 0; i < r->label_count; i++)
+        free(r->labels[i]);
+    for (size_t i = 0; i < r->taint_count; i++)
+        free(r->taints[i]);
+    free(r->labels);
+    free(r->taints);
+    free(r->meters);
     free(r->devices);
     free(r->attempts);
     free(r);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/internal.h"
+#include "engine/meters.h"
 
 #include <assert.h>
 
@@ -28,7 +29,8 @@ static int (*const handlers[COMMAND_KINDS])(struct engine *, struct command *, s
     [COMMAND_NODE_LOST] = command_node_lost,
     [COMMAND_NODE_RETIRE] = command_node_retire,
     [COMMAND_REPORT] = command_report,
-    [COMMAND_AGENT_LINK] = command_agent_link,
+    [COMMAND_LINK] = command_link,
+    [COMMAND_NODE_FOUND] = command_node_found,
     [COMMAND_NOTE_ADD] = command_note_add,
 };
 
@@ -36,7 +38,7 @@ static int (*const handlers[COMMAND_KINDS])(struct engine *, struct command *, s
  */
 static bool goes_on_when_full(enum command_kind kind)
 {
-    return kind == COMMAND_REPORT || kind == COMMAND_AGENT_LINK;
+    return kind == COMMAND_REPORT || kind == COMMAND_LINK;
 }
 
 /* True: an earlier request had this key, and C has its answer. */
@@ -401,6 +403,8 @@ int engine_start(uv_loop_t *loop, const struct engine_config *config,
     g->idempotency = idempotency_new();
     g->specs = specs_new();
     g->tokens = tokens_new();
+    g->meters = meters_new();
+    g->began_mono_ms = clock_mono_ms();
     g->nodes = mem_new_array(struct node_side, NODES_MOST + 1);
     g->inbox = mailbox_new(loop, 16384);
     pthread_mutex_init(&g->view_lock, NULL);
@@ -416,7 +420,8 @@ int engine_start(uv_loop_t *loop, const struct engine_config *config,
     atomic_store(&g->offset_ms, g->clock.base_wall_ms - g->clock.base_mono_ms);
     g->stats.started_ms = g->clock.base_wall_ms;
     for (int64_t id = 1; id <= NODES_MOST; id++)
-        atomic_store_explicit(&g->nodes[id].heard_mono_ms, mono, memory_order_relaxed);
+        for (int link = 0; link < ENGINE_LINKS; link++)
+            atomic_store_explicit(&g->nodes[id].heard_mono_ms[link], mono, memory_order_relaxed);
     start_handles(g);
     begin_epoch(g, ret_admin_token);
     past_begin(g);
@@ -502,6 +507,8 @@ void engine_stop(struct engine *g)
     idempotency_free(g->idempotency);
     specs_free(g->specs);
     tokens_free(g->tokens);
+    gate_done(g);
+    meters_free(g->meters);
     free(g->nodes);
     free(g);
 }
@@ -528,10 +535,11 @@ int64_t engine_now_ms(struct engine *g)
     return clock_mono_ms() + atomic_load_explicit(&g->offset_ms, memory_order_relaxed);
 }
 
-void engine_node_heard(struct engine *g, int64_t node)
+void engine_node_heard(struct engine *g, enum engine_link link, int64_t node)
 {
     if (node > 0 && node <= NODES_MOST)
-        atomic_store_explicit(&g->nodes[node].heard_mono_ms, clock_mono_ms(), memory_order_relaxed);
+        atomic_store_explicit(&g->nodes[node].heard_mono_ms[link], clock_mono_ms(),
+                              memory_order_relaxed);
 }
 
 void engine_listen(struct engine *g, struct mailbox *box,
@@ -541,11 +549,11 @@ void engine_listen(struct engine *g, struct mailbox *box,
     g->listeners[g->listener_count++] = (struct listener){box, on_events, arg};
 }
 
-void engine_set_agent_sender(struct engine *g, void (*send)(void *arg, int64_t node, char *line),
-                             void *arg)
+void engine_set_sender(struct engine *g, enum engine_link link,
+                       void (*send)(void *arg, int64_t node, char *line), void *arg)
 {
-    g->send = send;
-    g->send_arg = arg;
+    g->senders[link].send = send;
+    g->senders[link].arg = arg;
 }
 
 int engine_reader_open(struct engine *g, struct store_reader **ret, struct err *e)

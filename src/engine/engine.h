@@ -85,6 +85,13 @@ int64_t engine_now_ms(struct engine *g);
 
 /* ---- commands: any thread ---- */
 
+/*
+ * The two ways to a node. A machine is reached through its agent's stream. A cluster's node is
+ * reached through src/cluster/, which speaks for all of them; an agent there reports its GPUs and
+ * its readings, opens the gate and measures, and nothing else: it never runs an attempt.
+ */
+enum engine_link { LINK_AGENT, LINK_CLUSTER, ENGINE_LINKS };
+
 enum command_kind {
     COMMAND_SUBMIT,
     COMMAND_CANCEL,
@@ -102,17 +109,21 @@ enum command_kind {
     COMMAND_NODE_LOST,
     COMMAND_NODE_RETIRE,
     COMMAND_REPORT,
-    COMMAND_AGENT_LINK,
+    COMMAND_LINK,       /* a way to a node is there, or gone */
+    COMMAND_NODE_FOUND, /* a cluster has this node */
     COMMAND_NOTE_ADD,
     COMMAND_KINDS
 };
 
 /* One job to be submitted: checked for form by the door, for sense by the engine. */
 struct submission {
-    int64_t gpus, gpu_memory_mib, cpu_milli, memory_mib, time_limit_ms, retries, flags;
+    int64_t gpus, gpu_memory_mib, cpu_milli, memory_mib, time_limit_ms, retries;
+    int64_t flags; /* of JOB_SUBMIT_FLAGS */
     char name[JOB_NAME_MOST + 1];
     char team[FLEET_NAME];
-    char *spec; /* JSON object: command, env, work_dir, config_file, labels, progress; owned */
+    /* Joined and sorted: "a=b,c=d"; "key,key=value,key:Effect,key=value:Effect". */
+    char selector[JOB_WHERE_MOST + 1], tolerations[JOB_WHERE_MOST + 1];
+    char *spec; /* JSON object: what nothing is decided by (api/job_spec.h); owned */
     int64_t ret_id, ret_position;
 };
 
@@ -122,20 +133,55 @@ struct device_report {
     int64_t health, busy, foreign, free_mib, gpu_pct; /* health: enum device_health */
 };
 
-/* What an agent says of one attempt. */
+enum attempt_word {
+    REPORT_STARTED,
+    REPORT_REFUSED, /* nothing of it ran: decided anew, no try is lost. WHY */
+    REPORT_ENDED,
+    REPORT_LOST, /* proof that it is over, and not by its own end: tried again. WHY */
+    /* The object is about to be created. Send it, wait for its answer, then create: only then a
+     * crash in between is known. When the attempt is over already, an "end" line comes before that
+     * answer. Twice is fine. */
+    REPORT_SENT,
+    REPORT_WAITING, /* it is there and has not begun. WHY, shown as the job's reason */
+    REPORT_BOUND,   /* it really has these DEVICES, by their uuids; before or after its start */
+    REPORT_CLEAR,   /* an agent's answer to "check": its gate is open for this one now */
+};
+
+/* What is said of one attempt. */
 struct attempt_report {
     char id[ATTEMPT_ID_SIZE];
     int64_t job, n;
-    enum { REPORT_STARTED, REPORT_REFUSED, REPORT_ENDED, REPORT_LOST } what;
+    enum attempt_word what;
     int64_t ago_ms; /* how long since it started */
     int64_t outcome, exit_code, term_signal, run_ms, energy_mj, energy_measured;
     char why[EVENT_TEXT];
-    char *results, *metadata; /* JSON of NOTE_RESULTS, NOTE_OUTCOME; NULL: none; owned */
+    char *results, *metadata;         /* JSON of NOTE_RESULTS, NOTE_OUTCOME; NULL: none; owned */
+    char (*devices)[FLEET_NAME + 32]; /* BOUND: uuids; owned */
+    size_t device_count;
 };
 
-/* Reports of one agent, applied together and acknowledged once they are durable. */
+/* Energy of an attempt so far, as an agent measures it. Kept in memory; what ends unmeasured takes
+ * the last figure. */
+struct meter_report {
+    int64_t job, n, energy_mj;
+    bool measured; /* all of the time is in it */
+};
+
+/*
+ * What an agent says of its node, or a cluster of one of its nodes; applied together and
+ * acknowledged once it is durable. ERR_CONFLICT: say hello first. That is so at the beginning,
+ * after a restart of this program and after the node was silent; a cluster says hello for each of
+ * its nodes.
+ *
+ * A cluster's hello: BOOT_ID is the machine's (nodeInfo.bootID), DATA_ID the uid of namespace
+ * kube-system; ISOLATION is ISOLATION_USER, as pods are; CPU_MILLI and MEMORY_MIB are the node's
+ * allocatable; VERSION is kubelet's; ATTEMPTS are all of ours on that node. DEVICES are counted
+ * ones, "NODE/RESOURCE/INDEX", one for each that kubelet has; they are taken while no agent of that
+ * node names its GPUs itself, so always give them.
+ */
 struct report {
     int64_t node;
+    enum engine_link source;
     char boot_id[FLEET_NAME], data_id[FLEET_NAME];
     bool is_hello; /* everything the agent knows: what it does not name is not there */
     char version[32];
@@ -145,6 +191,20 @@ struct report {
     struct device_report *devices;   /* owned */
     struct attempt_report *attempts; /* owned */
     size_t device_count, attempt_count;
+    struct meter_report *meters; /* owned */
+    size_t meter_count;
+
+    /* From a cluster; give it with every hello, and when it changed. */
+    bool has_share; /* the next five are set */
+    int64_t share_cpu_milli,
+        share_memory_mib; /* allocatable less what pods of others request; >= 0 */
+    int64_t foreign_gpus; /* that pods of others request */
+    bool cordoned;
+    char share_why[128]; /* why no new work goes there: "cordoned", "not ready: ..."; "" is none */
+    bool has_labels;     /* the next two are set, and are all that there are */
+    char **labels;       /* "key=value"; owned */
+    char **taints;       /* "key=value:Effect" or "key:Effect"; owned */
+    size_t label_count, taint_count;
 };
 
 struct command {
@@ -178,8 +238,13 @@ struct command {
     enum attempt_note note_kind;
     char *note;            /* NOTE_ADD: JSON; owned */
     struct report *report; /* REPORT: owned */
-    int64_t node;          /* AGENT_LINK */
-    bool linked;           /* AGENT_LINK: the stream is up, or gone */
+    enum engine_link link; /* LINK: which way */
+    int64_t node;          /* LINK; 0 with LINK_CLUSTER: all nodes of CLUSTER */
+    bool linked;           /* LINK: it is up, or gone */
+    /* NODE_FOUND: the node NAME is of this cluster; RET_ID is its id. It is linked from then on. A
+     * machine of that name becomes the cluster's; ERR_CONFLICT: not while jobs run on it, ask
+     * again; or it is another cluster's. Twice is fine. */
+    char cluster[FLEET_NAME];
 
     /* The answer. ERROR.code 0: done and durable. */
     struct err error;
@@ -216,16 +281,28 @@ void event_run_unref(struct event_run *r);
 void engine_listen(struct engine *g, struct mailbox *box,
                    void (*on_events)(void *arg, struct event_run *r), void *arg);
 
-/* ---- agents ---- */
+/* ---- nodes ---- */
 
-/* Any thread: this node's agent was heard just now, whatever it said. A node that is not heard for
- * SILENCE_MS becomes unknown. */
-void engine_node_heard(struct engine *g, int64_t node);
+/* Any thread: this node was heard of just now by this way, whatever it said: by its agent; by
+ * kubelet's word in a cluster. A node that is not heard for SILENCE_MS by its own way becomes
+ * unknown. */
+void engine_node_heard(struct engine *g, enum engine_link link, int64_t node);
 
-/* How lines reach a node: called on the owner thread. LINE is JSON without a newline, owned by the
- * callee. A node without a stream loses it; what matters is said again when it links. */
-void engine_set_agent_sender(struct engine *g, void (*send)(void *arg, int64_t node, char *line),
-                             void *arg);
+/*
+ * How lines reach a node: called on the owner thread, in order, and before the answers to what
+ * caused them. LINE is JSON without a newline, owned by the callee. A node that is not linked loses
+ * it; what matters is said again after its next hello.
+ *
+ * To a machine's agent, and to a cluster: start, cancel, forget, end of docs/agent-protocol.md. A
+ * start for a cluster has "node" (its name), "memory_default", "selector" and "tolerations"
+ * besides, and comes once the gate of the node's agent, where it has one, is open. "forget": the
+ * end is durable, or we know nothing of it and it is over; "end": it is none of ours and has to go.
+ * To a cluster also
+ * {"type":"hello"}: say hello for this node, its GPUs are needed.
+ * To the agent of a cluster's node: check, meter, forget.
+ */
+void engine_set_sender(struct engine *g, enum engine_link link,
+                       void (*send)(void *arg, int64_t node, char *line), void *arg);
 
 /* ---- the ledger ---- */
 

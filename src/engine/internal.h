@@ -18,7 +18,8 @@ struct action {
     enum {
         ACTION_SEND_START, /* A: job, B: attempt number */
         ACTION_SEND_CANCEL,
-        ACTION_SEND_LINE,  /* A: node; TEXT: the line */
+        ACTION_SEND_CLEAR, /* the same as START: its node's gate is open */
+        ACTION_SEND_LINE,  /* A: node; B: enum engine_link; TEXT: the line */
         ACTION_TOKEN_PUT,  /* HASH, HOLDER */
         ACTION_TOKEN_DROP, /* HASH */
     } what;
@@ -58,8 +59,12 @@ enum { LISTENERS_MOST = 8, NODES_MOST = 65536 };
 
 /* What the engine knows of a node besides the fleet; lost with the process. */
 struct node_side {
-    _Atomic int64_t heard_mono_ms; /* any thread */
-    bool linked, hello_done;
+    _Atomic int64_t heard_mono_ms[ENGINE_LINKS]; /* any thread */
+    bool linked[ENGINE_LINKS];
+    /* Of a cluster's node: its agent has said hello to this process, as this. */
+    bool agent_hello;
+    bool agent_gone; /* was there and is not heard any more: the cluster's devices count */
+    char agent_boot[FLEET_NAME], agent_data[FLEET_NAME];
     bool host_busy;             /* the agent's last word; the node's own may be ours, see below */
     int64_t held_until_mono_ms; /* marked busy by us after a refusal that nothing explained */
 };
@@ -119,8 +124,13 @@ struct engine {
 
     struct listener listeners[LISTENERS_MOST];
     size_t listener_count;
-    void (*send)(void *arg, int64_t node, char *line);
-    void *send_arg;
+    struct {
+        void (*send)(void *arg, int64_t node, char *line);
+        void *arg;
+    } senders[ENGINE_LINKS];
+    int64_t began_mono_ms;
+    struct check *checks;  /* starts that wait for a gate */
+    struct meters *meters; /* what agents say that running attempts have used */
 
     struct node_side *nodes; /* by id, NODES_MOST + 1 */
     struct engine_stats stats;
@@ -185,7 +195,8 @@ void engine_note(struct engine *g, int64_t job, int64_t n, enum attempt_note kin
                  const char *text);
 /* All notes of a job that was tried so often. */
 void engine_drop_notes(struct engine *g, int64_t job, int64_t attempts);
-int command_agent_link(struct engine *g, struct command *c, struct err *e);
+int command_link(struct engine *g, struct command *c, struct err *e);
+int command_node_found(struct engine *g, struct command *c, struct err *e);
 /* What is kept in memory of these records. */
 struct token_holder engine_token_holder(const struct token_row *r);
 /* The record of what is in memory, once more; not of a node's key, which never ends. */
@@ -195,8 +206,46 @@ struct token_holder engine_enrolment_holder(const struct enrolment_row *r);
 /* Reads the job's records on a worker and answers C later, by itself. */
 int command_retry(struct engine *g, struct command *c, struct err *e);
 
-/* report.c: devices that were another node's too, and are not any more. */
+/* hear_node.c: what a report says of the node itself. */
+/* Devices that were another node's too, and are not any more. */
 void report_check_twins(struct engine *g);
+/* Agents of clusters' nodes that have not been heard for long. */
+void report_check_agents(struct engine *g);
+void hear_hello(struct engine *g, const struct report *r);
+void hear_devices(struct engine *g, const struct report *r);
+void hear_host(struct engine *g, const struct report *r);
+void hear_share(struct engine *g, const struct report *r);
+/* An agent of this cluster's node names its GPUs, or will again in a moment. */
+bool node_expects_agent(struct engine *g, const struct node *n);
+const struct device *node_device(const struct fleet_view *v, const struct node *n,
+                                 const char *uuid);
+
+/* lines.c: what is told to nodes. */
+enum engine_link node_link(const struct node *n); /* by which attempts on it are started */
+void send_line(struct engine *g, enum engine_link link, int64_t node, struct text *line);
+void send_about(struct engine *g, enum engine_link link, int64_t node, const char *type,
+                const char *attempt);
+void schedule_send_start(struct engine *g, int64_t job, int64_t n);
+void schedule_send_clear(struct engine *g, int64_t job, int64_t n);
+void schedule_send_cancel(struct engine *g, int64_t job, int64_t n);
+/* To the agent of a cluster's node, which measures for it. */
+void send_meter(struct engine *g, const struct attempt *a);
+void send_gate_check(struct engine *g, const struct attempt *a);
+
+/* The attempt ends, whatever by: nobody has to measure it or to open a gate for it any more. Call
+ * it before the event. */
+void attempt_is_over(struct engine *g, const struct attempt *a);
+
+/* gate.c: before an attempt goes to a cluster, the agent of its node is asked. */
+/* True: it has been asked, and says so itself. */
+bool gate_ask(struct engine *g, const struct attempt *a);
+/* An answer; false: nobody had asked. */
+bool gate_hear(struct engine *g, int64_t node, const struct attempt_report *a);
+void gate_second(struct engine *g, int64_t mono);
+void gate_done(struct engine *g);
+
+/* The attempt's node would not start it; the attempt is over. */
+void hear_refused(struct engine *g, int64_t node, const struct attempt_report *a);
 
 /* schedule.c */
 void schedule_plan(struct engine *g); /* while a plan is due */
@@ -205,8 +254,6 @@ void schedule_second(struct engine *g);
 void schedule_net(struct engine *g);
 /* The attempt is over without its node's word. */
 void schedule_lose(struct engine *g, const struct job *j, const char *why);
-void schedule_send_start(struct engine *g, int64_t job, int64_t n);
-void schedule_send_cancel(struct engine *g, int64_t job, int64_t n);
 
 /* A principal that may be acted as: known and not disabled. */
 const struct principal *engine_principal(struct engine *g, int64_t id, struct err *e);

@@ -70,7 +70,9 @@ static void submit_one(struct engine *g, struct command *c, int64_t owner, struc
     ev.JOB_SUBMITTED.memory_mib = s->memory_mib;
     ev.JOB_SUBMITTED.time_limit_ms = (s->time_limit_ms + 999) / 1000 * 1000;
     ev.JOB_SUBMITTED.retries = s->retries;
-    ev.JOB_SUBMITTED.flags = s->flags & (JOB_EXCLUSIVE | JOB_MEMORY_DEFAULT);
+    ev.JOB_SUBMITTED.flags = s->flags & JOB_SUBMIT_FLAGS;
+    event_set_text(ev.JOB_SUBMITTED.selector, s->selector);
+    event_set_text(ev.JOB_SUBMITTED.tolerations, s->tolerations);
     event_set_text(ev.JOB_SUBMITTED.team, s->team);
     engine_event(g, &ev);
 
@@ -90,6 +92,9 @@ int command_submit(struct engine *g, struct command *c, struct err *e)
         return -1;
     if (g->core.fleet->view.labels.count > 65536)
         return err_set(e, ERR_EXHAUSTED, "there are too many different team names");
+    if (g->core.fleet->view.where_texts.count > 65536)
+        return err_set(e, ERR_EXHAUSTED,
+                       "there are too many different node selectors and tolerations");
     for (size_t i = 0; i < c->job_count; i++)
         if (check_submission(&c->jobs[i], i, e) < 0)
             return -1;

@@ -36,7 +36,7 @@ static void tell_nodes(struct engine *g)
 {
     const struct fleet_view *v = &g->core.fleet->view;
     for (int64_t id = 1; id <= v->node_count; id++) {
-        if (!g->nodes[id].linked)
+        if (!g->nodes[id].linked[LINK_AGENT])
             continue;
         struct text t = {0};
         struct json_out o = {.text = &t};
@@ -44,7 +44,7 @@ static void tell_nodes(struct engine *g)
         jo_text(&o, "type", "gate");
         policy_write_gate(&v->policy, &o);
         jo_end(&o);
-        engine_act(g, &(struct action){.what = ACTION_SEND_LINE, .a = id, .text = text_take(&t)});
+        send_line(g, LINK_AGENT, id, &t);
     }
 }
 

@@ -32,7 +32,7 @@ static int on_row(void *arg, enum table_id table, const void *record)
         goto different;
     if (ev.kind == EVENT_ID_PLANNED) {
         struct event again;
-        core_plan(&r->core, ev.PLANNED.now_ms, &again);
+        core_plan(&r->core, ev.PLANNED.now_ms, ev.PLANNED.policy, &again);
         r->ret->plans++;
         r->ret->decisions += again.PLANNED.decisions;
     }

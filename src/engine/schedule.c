@@ -1,12 +1,11 @@
-/* Planning, telling nodes, and the nets below: what happens when nobody says anything. */
+/* Planning, and the nets below: what happens when nobody says anything. */
 #include "base/clock.h"
-#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "core/meter/meter.h"
 #include "core/queue/queue.h"
 #include "engine/internal.h"
-#include "runner/runner.h"
+#include "engine/meters.h"
 
 static const struct fleet_view *view(struct engine *g)
 {
@@ -18,7 +17,7 @@ void schedule_plan(struct engine *g)
     while (plan_is_due(view(g))) {
         struct event planned;
         int64_t before = clock_mono_us();
-        core_plan(&g->core, engine_clock_now(&g->clock, clock_mono_ms()), &planned);
+        core_plan(&g->core, engine_clock_now(&g->clock, clock_mono_ms()), PLAN_VERSION, &planned);
         engine_event(g, &planned);
         for (size_t i = 0; i < g->core.plan.decision_count; i++) {
             const struct decision *d = &g->core.plan.decisions[i];
@@ -70,130 +69,18 @@ void schedule_lose(struct engine *g, const struct job *j, const char *why)
     ev.ATTEMPT_LOST.n = a->n;
     /* Nobody measured it to the end: the time until now is what it held its devices for. */
     if (a->started_ms) {
+        struct meter_report meter = {0};
+        meters_find(g->meters, j->id, a->n, &meter);
+        ev.ATTEMPT_LOST.energy_mj = meter.energy_mj;
         ev.ATTEMPT_LOST.run_ms = engine_clock_now(&g->clock, clock_mono_ms()) - a->started_ms;
-        ev.ATTEMPT_LOST.cost_micros = meter_cost_micros(&view(g)->policy, a->gpu_hour_micros,
-                                                        j->gpus, ev.ATTEMPT_LOST.run_ms, 0);
+        ev.ATTEMPT_LOST.cost_micros = meter_cost_micros(
+            &view(g)->policy, a->gpu_hour_micros, j->gpus, ev.ATTEMPT_LOST.run_ms, meter.energy_mj);
     }
+    attempt_is_over(g, a);
     ev.ATTEMPT_LOST.pause_ms = queue_pause_ms(j, g->config.retry_pause_ms);
     event_set_text(ev.ATTEMPT_LOST.why, why);
     engine_event(g, &ev);
     g->stats.ended++;
-}
-
-/* ---- telling ---- */
-
-static const struct attempt *open_attempt(struct engine *g, int64_t job, int64_t n)
-{
-    const struct job *j = fleet_job(view(g), job);
-    const struct attempt *a = j ? fleet_job_attempt(view(g), j) : NULL;
-    return a && a->n == n ? a : NULL;
-}
-
-/* What a runner needs of an open attempt; ID and NAME are where its names go. */
-static struct runner_attempt describe(struct engine *g, const struct attempt *a,
-                                      char id[ATTEMPT_ID_SIZE], char name[ATTEMPT_NAME_SIZE])
-{
-    const struct fleet_view *v = view(g);
-    const struct job *j = fleet_job(v, a->job);
-    struct runner_attempt r = {
-        .epoch = v->epoch,
-        .job = a->job,
-        .n = a->n,
-        .id = id,
-        .name = name,
-        .user = fleet_principal(v, j->principal)->name,
-        .boot_id = a->boot_id,
-        .data_id = a->data_id,
-        .gpu_memory_mib = j->gpu_memory_mib,
-        .cpu_milli = j->cpu_milli,
-        .memory_mib = j->memory_mib,
-        .time_limit_ms = (int64_t)j->time_limit_s * 1000,
-    };
-    attempt_id(id, v->incarnation, a->job, a->n);
-    attempt_name(name, v->site, a->job, a->n);
-    for (uint32_t p = a->first_part; p != NO_ROW; p = fleet_part_at(v, p)->next)
-        r.devices[r.device_count++] = fleet_device(v, fleet_part_at(v, p)->device)->uuid;
-    return r;
-}
-
-static void send_start(struct engine *g, int64_t job, int64_t n, const char *name, const char *spec)
-{
-    const struct attempt *a = open_attempt(g, job, n);
-    if (!a || a->state != ATTEMPT_DECIDED || !g->send || !g->nodes[a->node].linked)
-        return; /* said again when the node links */
-    if (FAILPOINT("engine.before_send_start"))
-        return;
-    struct text line = {0};
-    char id[ATTEMPT_ID_SIZE], outside[ATTEMPT_NAME_SIZE];
-    struct runner_attempt r = describe(g, a, id, outside);
-    r.job_name = name;
-    r.spec = spec;
-    runner_agent.start(&r, &line);
-    g->send(g->send_arg, a->node, text_take(&line));
-}
-
-struct spec_read {
-    struct engine *g;
-    int64_t job, n;
-    char *name, *spec;
-    struct err error;
-};
-
-static int on_job_row(void *arg, enum table_id table, const void *record)
-{
-    struct spec_read *r = arg;
-    (void)table; /* JOB and JOB_SPEC have the same columns */
-    const struct job_row *row = record;
-    free(r->name);
-    free(r->spec);
-    r->name = mem_strdup(row->name ? row->name : "");
-    r->spec = mem_strdup(row->spec ? row->spec : "{}");
-    return 0;
-}
-
-static void read_spec(void *reader, void *job)
-{
-    struct spec_read *r = job;
-    struct store_query q = {.id = QUERY_JOB, .key = r->job, .limit = 1};
-    r->g->ops->read(reader, &q, on_job_row, r, &r->error);
-}
-
-static void on_spec(void *job)
-{
-    struct spec_read *r = job;
-    if (r->spec)
-        send_start(r->g, r->job, r->n, r->name, r->spec);
-    else
-        log_warn("could not read a job to start it; trying again in a while", F_INT("job", r->job),
-                 F_ERR(&r->error));
-    free(r->name);
-    free(r->spec);
-    free(r);
-}
-
-void schedule_send_start(struct engine *g, int64_t job, int64_t n)
-{
-    const char *name, *spec;
-    if (specs_find(g->specs, job, &name, &spec)) {
-        send_start(g, job, n, name, spec);
-        return;
-    }
-    struct spec_read *r = mem_new(struct spec_read);
-    *r = (struct spec_read){.g = g, .job = job, .n = n};
-    if (!workers_submit(g->workers, read_spec, on_spec, g->inbox, r))
-        free(r); /* the net below says it again */
-}
-
-void schedule_send_cancel(struct engine *g, int64_t job, int64_t n)
-{
-    const struct attempt *a = open_attempt(g, job, n);
-    if (!a || !g->send || !g->nodes[a->node].linked)
-        return;
-    struct text line = {0};
-    char id[ATTEMPT_ID_SIZE], outside[ATTEMPT_NAME_SIZE];
-    struct runner_attempt r = describe(g, a, id, outside);
-    runner_agent.cancel(&r, &line);
-    g->send(g->send_arg, a->node, text_take(&line));
 }
 
 /* ---- nets ---- */
@@ -202,7 +89,7 @@ static void check_silence(struct engine *g, int64_t mono)
 {
     for (int64_t id = 1; id <= view(g)->node_count; id++) {
         const struct node *n = fleet_node(view(g), id);
-        int64_t silent = mono - atomic_load(&g->nodes[id].heard_mono_ms);
+        int64_t silent = mono - atomic_load(&g->nodes[id].heard_mono_ms[node_link(n)]);
         if (n->state == NODE_READY && silent > g->config.silence_ms) {
             struct event ev = {.kind = EVENT_ID_NODE_SILENT, .subject = id};
             ev.NODE_SILENT.silent_ms = silent;
@@ -239,6 +126,8 @@ void schedule_second(struct engine *g)
     int64_t mono = clock_mono_ms();
     check_silence(g, mono);
     report_check_twins(g);
+    report_check_agents(g);
+    gate_second(g, mono);
     check_clock(g, mono);
 }
 
@@ -260,7 +149,7 @@ static void check_attempt(struct engine *g, const struct job *j, int64_t now, in
 {
     const struct attempt *a = fleet_job_attempt(view(g), j);
     const struct node *n = fleet_node(view(g), a->node);
-    int64_t silent = mono - atomic_load(&g->nodes[n->id].heard_mono_ms);
+    int64_t silent = mono - atomic_load(&g->nodes[n->id].heard_mono_ms[node_link(n)]);
 
     if (n->state == NODE_UNKNOWN && !(j->flags & JOB_EXCLUSIVE) &&
         silent > view(g)->policy.lost_after_ms && most_others_are_heard(g, n->id)) {

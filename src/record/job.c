@@ -50,7 +50,8 @@ bool job_state_may_become(enum job_state from, enum job_state to)
 
 const char *attempt_state_name(enum attempt_state s)
 {
-    static const char *const names[ATTEMPT_STATES] = {"Decided", "Started", "Ended", "Lost"};
+    static const char *const names[ATTEMPT_STATES] = {"Decided", "Started", "Ended", "Lost",
+                                                      "Sent"};
     return s < ATTEMPT_STATES ? names[s] : "Unknown";
 }
 

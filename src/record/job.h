@@ -31,15 +31,32 @@ enum job_flag {
     JOB_EXCLUSIVE = 1, /* never runs twice, not even by mistake: a lost attempt ends it */
     JOB_CANCEL_ASKED = 2,
     JOB_MEMORY_DEFAULT = 4, /* memory_mib is the default limit: enforced, but not reserved */
+    JOB_NEEDS_CLUSTER = 8,  /* only a node of a cluster can run it: image, template, runner */
+    JOB_NEEDS_MACHINE = 16, /* only a machine can: there is no image to run it in */
+    /* Flags that are part of what a job needs; the others change nothing where it can run. */
+    JOB_NEED_FLAGS = JOB_MEMORY_DEFAULT | JOB_NEEDS_CLUSTER | JOB_NEEDS_MACHINE,
+    /* What whoever submits it decides; the rest is set by events. */
+    JOB_SUBMIT_FLAGS = JOB_EXCLUSIVE | JOB_NEED_FLAGS,
 };
 
+/*
+ *   DECIDED ----> (SENT, on a cluster) ----> STARTED ----> ENDED | LOST
+ *
+ * Each is committed before it is acted on or shown. The numbers are stored: only ever add at the
+ * end.
+ */
 enum attempt_state {
     ATTEMPT_DECIDED, /* committed, perhaps told to the node */
     ATTEMPT_STARTED,
     ATTEMPT_ENDED,
     ATTEMPT_LOST,
+    ATTEMPT_SENT, /* its object may be there: the create left after this was committed */
     ATTEMPT_STATES
 };
+static inline bool attempt_is_open(enum attempt_state s)
+{
+    return s == ATTEMPT_DECIDED || s == ATTEMPT_SENT || s == ATTEMPT_STARTED;
+}
 const char *attempt_state_name(enum attempt_state s);
 
 enum attempt_outcome {
@@ -77,6 +94,9 @@ enum {
     JOB_MIB_MOST = (1 << 26) - 1, /* what the queue's keys have room for: 64 TiB */
     JOB_CPU_MILLI_MOST = 1024000,
     JOB_SECONDS_MOST = 315360000, /* ten years */
+    JOB_PAIRS_MOST = 8,           /* of its node selector */
+    JOB_TOLERATIONS_MOST = 8,
+    JOB_WHERE_MOST = 240, /* bytes of each of the two, joined */
     JOB_DEFAULT_MEMORY_MIB = 16384,
     JOB_DEFAULT_RETRIES = 1,
 };

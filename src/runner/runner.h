@@ -19,6 +19,10 @@ struct runner_attempt {
     size_t device_count;
     int64_t gpu_memory_mib, cpu_milli, memory_mib, time_limit_ms; /* 0: none, or no limit */
     const char *job_name, *spec; /* SPEC is the job's JSON object; not needed to cancel */
+    /* For a cluster's node; NULL otherwise. */
+    const char *node;                   /* its name */
+    const char *selector, *tolerations; /* joined by ','; "" is none */
+    bool memory_is_default;             /* nobody asked for MEMORY_MIB: it only limits */
 };
 
 struct runner {

@@ -1,4 +1,5 @@
-/* Processes on machines with an agent: the lines of docs/agent-protocol.md. */
+/* Processes on machines with an agent: the lines of docs/agent-protocol.md. A cluster gets the same
+ * start, with what makes an object of it besides (engine/engine.h). */
 #include "base/json_out.h"
 #include "runner/runner.h"
 
@@ -30,6 +31,12 @@ static void start(const struct runner_attempt *a, struct text *out)
     jo_int(&o, "cpu_milli", a->cpu_milli);
     jo_int(&o, "memory_mib", a->memory_mib);
     jo_int(&o, "time_limit_ms", a->time_limit_ms);
+    if (a->node) {
+        jo_text(&o, "node", a->node);
+        jo_bool(&o, "memory_default", a->memory_is_default);
+        jo_text(&o, "selector", a->selector);
+        jo_text(&o, "tolerations", a->tolerations);
+    }
     jo_text(&o, "job_name", a->job_name);
     jo_raw(&o, "spec", a->spec, strlen(a->spec));
     jo_end(&o);

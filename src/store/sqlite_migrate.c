@@ -54,6 +54,23 @@ const struct sqlite_migration sqlite_migrations[] = {
      "CREATE TABLE attempt_note(job INTEGER NOT NULL DEFAULT 0, kind INTEGER NOT NULL DEFAULT 0,"
      " n INTEGER NOT NULL DEFAULT 0, text TEXT, PRIMARY KEY(job, kind, n)) STRICT, WITHOUT ROWID",
      "DROP TABLE attempt_note"},
+    {"nodes of clusters, and jobs for them",
+     "ALTER TABLE node ADD COLUMN cluster TEXT;\n"
+     "ALTER TABLE job ADD COLUMN selector TEXT;\n"
+     "ALTER TABLE job ADD COLUMN tolerations TEXT;\n"
+     "ALTER TABLE job_spec ADD COLUMN selector TEXT;\n"
+     "ALTER TABLE job_spec ADD COLUMN tolerations TEXT;\n"
+     "ALTER TABLE attempt ADD COLUMN sent_ms INTEGER NOT NULL DEFAULT 0;\n"
+     "ALTER TABLE attempt_history ADD COLUMN sent_ms INTEGER NOT NULL DEFAULT 0",
+     /* An older program does not know SENT: what was sent and has not begun is decided for it. */
+     "UPDATE attempt SET state = 0 WHERE state = 4;\n"
+     "ALTER TABLE attempt_history DROP COLUMN sent_ms;\n"
+     "ALTER TABLE attempt DROP COLUMN sent_ms;\n"
+     "ALTER TABLE job_spec DROP COLUMN tolerations;\n"
+     "ALTER TABLE job_spec DROP COLUMN selector;\n"
+     "ALTER TABLE job DROP COLUMN tolerations;\n"
+     "ALTER TABLE job DROP COLUMN selector;\n"
+     "ALTER TABLE node DROP COLUMN cluster"},
 };
 const int sqlite_newest = COUNT_OF(sqlite_migrations);
 

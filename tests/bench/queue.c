@@ -247,7 +247,7 @@ static void expectations(struct core *c, int shapes)
     for (int64_t i = 0; i < WAITING; i++)
         runs[i] = (struct when_span){1000 * (1000 + i * 7919 % 3600), WHEN_HISTORY};
     struct event planned;
-    core_plan(c, 1700000000000, &planned);
+    core_plan(c, 1700000000000, PLAN_VERSION, &planned);
     happen(c, &planned);
 
     struct when_question q = {&c->fleet->view, 1700000000000, left, runs};
@@ -294,7 +294,7 @@ static void decisions(void)
         submit_one(&c, j, 1, 0);
     int64_t begin = clock_mono_us(), given = 0;
     while (plan_is_due(&c.fleet->view)) {
-        core_plan(&c, 1700000000000, &ev);
+        core_plan(&c, 1700000000000, PLAN_VERSION, &ev);
         happen(&c, &ev);
         for (size_t i = 0; i < c.plan.decision_count; i++) {
             const struct decision *d = &c.plan.decisions[i];

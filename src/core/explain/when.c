@@ -1,6 +1,7 @@
 #include "core/explain/when.h"
 
 #include "base/mem.h"
+#include "core/fleet/where.h"
 #include "core/plan.h"
 #include "core/queue/queue.h"
 
@@ -238,6 +239,9 @@ static void copy_machines(struct future *f)
     struct fleet_view *copy = &f->fleet->view;
     copy_rows(&f->fleet->nodes, &v->nodes);
     copy_rows(&f->fleet->devices, &v->devices);
+    copy_rows(&f->fleet->wheres, &v->wheres);
+    copy_rows(&f->fleet->node_labels, &v->node_labels);
+    copy_rows(&f->fleet->node_taints, &v->node_taints);
     copy->node_count = v->node_count;
     copy->device_count = v->device_count;
     copy->policy = v->policy;

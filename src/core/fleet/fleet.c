@@ -1,6 +1,7 @@
 #include "core/fleet/fleet.h"
 
 #include "base/mem.h"
+#include "core/fleet/where.h"
 
 const char *node_state_name(enum node_state s)
 {
@@ -39,7 +40,10 @@ const char *bucket_name(enum bucket b)
     T(attempts, struct attempt)                                                                    \
     T(parts, struct part)                                                                          \
     T(shapes, struct shape)                                                                        \
-    T(labels, struct team_label)
+    T(labels, struct team_label)                                                                   \
+    T(wheres, struct where)                                                                        \
+    T(node_labels, struct node_labels)                                                             \
+    T(node_taints, struct node_taint)
 
 struct fleet *fleet_new(void)
 {
@@ -57,9 +61,12 @@ struct fleet *fleet_new(void)
     table_add(&f->holds);
     table_add(&f->shapes);
     table_add(&f->labels);
+    table_add(&f->wheres);
+    table_add(&f->node_labels);
+    table_add(&f->node_taints);
     f->view.by_id = f->view.by_owner = f->view.waiting = f->view.by_shape = f->view.paused =
         TREE_EMPTY;
-    f->view.running = f->view.shape_keys = f->view.team_names = TREE_EMPTY;
+    f->view.running = f->view.shape_keys = f->view.team_names = f->view.where_texts = TREE_EMPTY;
     f->view.next_job = 1;
     fleet_refresh(f);
     return f;
@@ -197,6 +204,11 @@ static void digest_job(struct digest_state *s, const struct fleet_view *v, const
         digest_add_int(s, j->pause_ms);
     const char *team = fleet_team(v, j);
     digest_add(s, team, strlen(team) + 1);
+    const struct where *where = fleet_where(v, j->where);
+    if (where) {
+        digest_add(s, where->selector, strlen(where->selector) + 1);
+        digest_add(s, where->tolerations, strlen(where->tolerations) + 1);
+    }
     const struct hold *hold = fleet_job_hold(v, j);
     if (hold) { /* jobs that are not held give the digest that they gave before there were holds */
         digest_add_int(s, hold->actor);
@@ -211,6 +223,23 @@ static void digest_job(struct digest_state *s, const struct fleet_view *v, const
     digest_add_int(s, a->state);
     for (uint32_t p = a->first_part; p != NO_ROW; p = fleet_part_at(v, p)->next)
         digest_add_int(s, fleet_part_at(v, p)->device);
+}
+
+/* What a cluster says of its node. */
+static void digest_share(struct digest_state *s, const struct fleet_view *v, const struct node *n)
+{
+    const int64_t numbers[] = {n->has_share, n->share_cpu_milli, n->share_memory_mib,
+                               n->foreign_gpus, n->cordoned};
+    digest_add(s, n->cluster, strlen(n->cluster) + 1);
+    digest_add(s, n->share_why, strlen(n->share_why) + 1);
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
+        digest_add_int(s, numbers[i]);
+    for (const struct node_labels *l = fleet_labels(v, n->labels); l; l = fleet_labels(v, l->next))
+        for (uint32_t i = 0; i < l->count; i++)
+            digest_add_int(s, l->at[i]);
+    for (const struct node_taint *t = fleet_taint(v, n->taints); t; t = fleet_taint(v, t->next))
+        for (uint32_t i = 0; i < t->forms; i++)
+            digest_add_int(s, t->form[i]);
 }
 
 struct digest fleet_digest(const struct fleet_view *v)
@@ -234,6 +263,8 @@ struct digest fleet_digest(const struct fleet_view *v)
         digest_add_int(s, n->state);
         digest_add_int(s, n->busy);
         digest_add_int(s, n->only_principal);
+        if (n->cluster[0])
+            digest_share(s, v, n);
     }
     for (int64_t id = 1; id <= v->device_count; id++) {
         const struct device *d = fleet_device(v, id);

@@ -13,6 +13,8 @@
 #include "record/job.h"
 #include "record/tables.h"
 
+#include <string.h>
+
 enum { FLEET_NAME = 64, FLEET_WHY = 256 };
 
 /* Principals, nodes and devices are few and never forgotten: their id is their row; row 0 is
@@ -50,6 +52,7 @@ enum node_busy {
 struct node {
     int64_t id;
     char name[FLEET_NAME];
+    char cluster[FLEET_NAME]; /* whose node it is; "": a machine with an agent */
     char boot_id[FLEET_NAME], data_id[FLEET_NAME], version[32];
     int64_t enrolled_ms, since_ms, heard_epoch;
     int64_t only_principal; /* isolation none: whose jobs it runs; 0: not decided yet */
@@ -59,6 +62,13 @@ struct node {
     uint32_t cpu_milli_used, memory_mib_used; /* what jobs have reserved */
     uint32_t attempts;                        /* open ones here */
     uint32_t first_device, devices;           /* chained by next_on_node */
+    /* What its cluster says, under this epoch; of a machine nothing is set. */
+    uint32_t has_share;                         /* the next two are set */
+    uint32_t share_cpu_milli, share_memory_mib; /* of the above, less what pods of others ask for */
+    uint32_t foreign_gpus; /* such pods ask for so many, and nobody says which */
+    uint32_t cordoned;
+    char share_why[128];     /* why it takes no new work; "" is none */
+    uint32_t labels, taints; /* rows, chained; 0: none */
 };
 
 enum device_health { DEVICE_OK, DEVICE_UNKNOWN, DEVICE_FAULTY, DEVICE_GONE, DEVICE_HEALTHS };
@@ -109,6 +119,7 @@ struct job {
     uint32_t hold;     /* row of its hold; 0: it is not held */
     uint16_t gpus, retries, retries_left, flags;
     uint8_t state, unused[3];
+    uint32_t where; /* row of where it may run; 0: anywhere */
 };
 _Static_assert(sizeof(struct job) <= 128, "a queued job is at most 128 bytes hot");
 
@@ -120,11 +131,12 @@ struct hold {
 
 struct attempt {
     int64_t job, n, node;
-    int64_t decided_ms, started_ms, cancel_ms, epoch;
+    int64_t decided_ms, started_ms, cancel_ms, sent_ms, epoch;
     int64_t gpu_hour_micros; /* fixed when it was decided */
     uint32_t job_row, first_part, parts;
     uint8_t state, unused[3];
     char boot_id[FLEET_NAME], data_id[FLEET_NAME];
+    char why[128]; /* why it has not begun, though it is on its node; "" is none */
 };
 
 /* What an attempt holds: a whole device (capacity 1000), later a MIG instance or a share. */
@@ -144,6 +156,8 @@ struct shape {
     uint32_t ready; /* waiting jobs that are not held */
     uint32_t
         reserved_node; /* blocked: where it will start, so that later jobs leave room; 0: none */
+    uint32_t where;    /* as a job's */
+    uint32_t unused_too;
 };
 
 struct team_label {
@@ -159,17 +173,19 @@ struct policy {
 /* Everything a reader needs. Small: copied as a whole into each snapshot. */
 struct fleet_view {
     struct table_view principals, nodes, devices, jobs, holds, attempts, parts, shapes, labels,
-        tree_nodes;
+        wheres, node_labels, node_taints, tree_nodes;
     struct tree by_id;    /* (0, job id) -> job row: every open job */
     struct tree by_owner; /* (principal, job id) */
     struct tree waiting;  /* (0, place): the queue */
     struct tree
         by_shape; /* (shape, place): waiting jobs of a shape that neither pause nor are held */
-    struct tree paused;     /* (when it is due, place): waiting jobs that are not planned yet */
-    struct tree running;    /* (0, job id): scheduled and running */
-    struct tree shape_keys; /* hash of a shape's needs -> shape */
-    struct tree team_names; /* hash of a team's name -> label */
-    uint32_t awake;         /* shapes that something changed for: a plan is due */
+    struct tree paused;      /* (when it is due, place): waiting jobs that are not planned yet */
+    struct tree running;     /* (0, job id): scheduled and running */
+    struct tree shape_keys;  /* hash of a shape's needs -> shape */
+    struct tree team_names;  /* hash of a team's name -> label */
+    struct tree where_texts; /* hash of what jobs say of where -> its row */
+    const struct where *other_where; /* row NO_ROW, for a shape that is not of this view */
+    uint32_t awake;                  /* shapes that something changed for: a plan is due */
     struct policy policy;
     int64_t last_seq; /* the newest event applied */
     int64_t last_time_ms;
@@ -182,8 +198,8 @@ struct fleet_view {
 
 struct fleet {
     struct fleet_view view; /* its table views are kept equal to the tables' own */
-    struct table principals, nodes, devices, jobs, holds, attempts, parts, shapes, labels,
-        tree_nodes;
+    struct table principals, nodes, devices, jobs, holds, attempts, parts, shapes, labels, wheres,
+        node_labels, node_taints, tree_nodes;
     struct pages *pages;
 };
 
@@ -211,6 +227,13 @@ uint32_t fleet_job_row(const struct fleet_view *v, int64_t id); /* NO_ROW */
 const struct attempt *fleet_job_attempt(const struct fleet_view *v, const struct job *j);
 const struct hold *fleet_job_hold(const struct fleet_view *v, const struct job *j);
 const char *fleet_team(const struct fleet_view *v, const struct job *j); /* "" is none */
+
+/* One of those that a cluster only counts: "NODE/RESOURCE/INDEX", no uuid that a driver gave (of
+ * which "MIG-GPU-.../1/0" has such strokes, and no node has such a name). */
+static inline bool device_is_counted(const struct device *d)
+{
+    return strchr(d->uuid, '/') != NULL && strncmp(d->uuid, "MIG-", 4) != 0;
+}
 
 /* When a waiting job is planned at the earliest; 0: it does not pause. */
 static inline int64_t job_due_ms(const struct job *j)

@@ -8,8 +8,10 @@ enum bucket meter_bucket(const struct fleet_view *v, const struct device *d)
 {
     const struct node *n = fleet_node(v, d->node);
     if (d->attempt != NO_ROW)
-        return fleet_attempt_at(v, d->attempt)->state == ATTEMPT_DECIDED ? BUCKET_RESERVED
-                                                                         : BUCKET_JOBS;
+        return fleet_attempt_at(v, d->attempt)->state == ATTEMPT_STARTED ? BUCKET_JOBS
+                                                                         : BUCKET_RESERVED;
+    if (d->health == DEVICE_GONE && device_is_counted(d))
+        return BUCKET_COUNT; /* it never was one of its own: an agent names it better */
     if (d->health == DEVICE_FAULTY)
         return BUCKET_FAULTY;
     if (d->health != DEVICE_OK || d->twin || !n || n->state != NODE_READY)
@@ -24,7 +26,8 @@ void meter_advance_into(struct device *d, enum bucket bucket, int64_t now_ms, me
 {
     while (d->upto_ms < now_ms) {
         int64_t end = (d->day + 1) * DAY_MS, upto = now_ms < end ? now_ms : end;
-        d->bucket[bucket] += (upto - d->upto_ms) * 1000 * 1000;
+        if (bucket < BUCKET_COUNT)
+            d->bucket[bucket] += (upto - d->upto_ms) * 1000 * 1000;
         d->upto_ms = upto;
         if (upto < end)
             return;

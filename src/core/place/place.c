@@ -1,6 +1,7 @@
 #include "core/place/place.h"
 
 #include "base/mem.h"
+#include "core/fleet/where.h"
 
 #include <assert.h>
 
@@ -79,6 +80,35 @@ static void touch(struct place_plan *p, int64_t node)
     sum->touched = true;
 }
 
+/* Whether D, used by processes of others, is one of those that place_device_fit() turns down,
+ * whatever the plan has given out. */
+static bool is_seen_foreign(const struct place_plan *p, const struct device *d)
+{
+    return d->foreign && d->attempt == NO_ROW &&
+           (d->health != DEVICE_OK || d->twin || (d->busy && !p->view->policy.gate_off));
+}
+
+/*
+ * In a cluster others hold devices, too, and all that is told is how many. Those that are seen to
+ * be used by others are taken to be theirs; for the rest as many are kept back. The same for a
+ * device of ours that is held, but goes by another name now.
+ */
+static uint32_t count_hidden(const struct place_plan *p, const struct node *n)
+{
+    uint32_t seen = 0, renamed = 0;
+    if (!n->cluster[0])
+        return 0;
+    for (uint32_t d = n->first_device; n->devices && d != NO_ROW;) {
+        const struct device *device = fleet_device(p->view, d);
+        d = device->next_on_node;
+        if (device->health == DEVICE_GONE)
+            renamed += device->attempt != NO_ROW;
+        else
+            seen += is_seen_foreign(p, device);
+    }
+    return (n->foreign_gpus > seen ? n->foreign_gpus - seen : 0) + renamed;
+}
+
 static void sum_up(const struct place_plan *p, const struct node *n, struct place_node *sum)
 {
     static const struct shape least = {0};
@@ -98,6 +128,12 @@ static void sum_up(const struct place_plan *p, const struct node *n, struct plac
         if (device->free_mib < sum->least_free)
             sum->least_free = device->free_mib;
     }
+    sum->hidden = count_hidden(p, n);
+}
+
+static int less_hidden(int free_devices, const struct place_node *sum)
+{
+    return free_devices > (int)sum->hidden ? free_devices - (int)sum->hidden : 0;
 }
 
 static void count_devices(const struct place_plan *p, const struct shape *s, const struct node *n,
@@ -107,7 +143,7 @@ static void count_devices(const struct place_plan *p, const struct shape *s, con
     if (!sum->known)
         sum_up(p, n, sum);
     if (s->gpu_memory_mib <= sum->least_size && s->gpu_memory_mib <= sum->least_free) {
-        *ret_free = (int)sum->usable;
+        *ret_free = less_hidden((int)sum->usable, sum);
         *ret_able = (int)sum->able;
         return;
     }
@@ -119,6 +155,7 @@ static void count_devices(const struct place_plan *p, const struct shape *s, con
         *ret_able += fit != FIT_TOO_SMALL && device->health != DEVICE_GONE;
         d = device->next_on_node;
     }
+    *ret_free = less_hidden(*ret_free, sum);
 }
 
 /* Memory that is only the default limit is enforced, not reserved. */
@@ -127,11 +164,36 @@ static uint32_t reserved_memory(const struct shape *s)
     return s->flags & JOB_MEMORY_DEFAULT ? 0 : s->memory_mib;
 }
 
+bool node_fit_is_never(enum node_fit fit)
+{
+    return fit == NODE_TOO_SMALL || fit == NODE_OTHERS_ONLY || fit == NODE_NO_CLUSTER ||
+           fit == NODE_NO_MACHINE || fit == NODE_NO_LABEL || fit == NODE_TAINTED;
+}
+
+/* Whether the job may run there at all, whatever it has: NODE_FITS, or what keeps it away. */
+static enum node_fit may_run(const struct fleet_view *v, const struct shape *s,
+                             const struct node *n)
+{
+    const struct where *w = fleet_where(v, s->where);
+    if (s->flags & JOB_NEEDS_CLUSTER && !n->cluster[0])
+        return NODE_NO_CLUSTER;
+    if (s->flags & JOB_NEEDS_MACHINE && n->cluster[0])
+        return NODE_NO_MACHINE;
+    if (w && node_lacks(v, n, w) >= 0)
+        return NODE_NO_LABEL;
+    return n->taints && node_repels(v, n, w, s->gpus) ? NODE_TAINTED : NODE_FITS;
+}
+
 enum node_fit place_node_fit(const struct place_plan *p, const struct shape *s,
                              const struct node *n, int *ret_free, int *ret_able)
 {
     uint32_t memory = reserved_memory(s);
     count_devices(p, s, n, ret_free, ret_able);
+    enum node_fit may = may_run(p->view, s, n);
+    if (may != NODE_FITS)
+        return may;
+    uint32_t cpu_most = n->has_share ? n->share_cpu_milli : n->cpu_milli;
+    uint32_t memory_most = n->has_share ? n->share_memory_mib : n->memory_mib;
     if (*ret_able < s->gpus || n->cpu_milli < s->cpu_milli || n->memory_mib < memory)
         return NODE_TOO_SMALL;
     if (n->isolation == ISOLATION_NONE) {
@@ -141,14 +203,25 @@ enum node_fit place_node_fit(const struct place_plan *p, const struct shape *s,
     }
     if (n->state != NODE_READY || n->heard_epoch != p->view->epoch)
         return NODE_NOT_HEARD;
+    if (n->cordoned || n->share_why[0])
+        return NODE_CORDONED;
     if (n->busy == NODE_REFUSES || (n->busy && !p->view->policy.gate_off))
         return NODE_BUSY;
     /* Wide sums: a node may come back smaller than what still runs on it. */
-    if ((uint64_t)n->cpu_milli_used + p->cpu_milli[n->id] + s->cpu_milli > n->cpu_milli)
+    if ((uint64_t)n->cpu_milli_used + p->cpu_milli[n->id] + s->cpu_milli > cpu_most)
         return NODE_NO_CPU;
-    if ((uint64_t)n->memory_mib_used + p->memory_mib[n->id] + memory > n->memory_mib)
+    if ((uint64_t)n->memory_mib_used + p->memory_mib[n->id] + memory > memory_most)
         return NODE_NO_MEMORY;
     return *ret_free < s->gpus ? NODE_NO_DEVICES : NODE_FITS;
+}
+
+/* Where kubelet gives out devices, one that others use is perhaps not to be had. */
+static bool is_better_device(const struct node *n, const struct device *d,
+                             const struct device *best)
+{
+    if (n->cluster[0] && d->foreign != best->foreign)
+        return best->foreign;
+    return d->memory_mib < best->memory_mib;
 }
 
 /* The smallest devices that serve; device lists of a node are kept in the order of their numbers.
@@ -167,7 +240,7 @@ static void choose_devices(const struct place_plan *p, const struct shape *s, co
                 chosen |= ret->device[i] == device->id;
             if (chosen || place_device_fit(p, s, device) != FIT_OK)
                 continue;
-            if (!best || device->memory_mib < best->memory_mib)
+            if (!best || is_better_device(n, device, best))
                 best = device;
         }
         assert(best); /* the node was chosen because it has enough */
@@ -175,40 +248,48 @@ static void choose_devices(const struct place_plan *p, const struct shape *s, co
     }
 }
 
-static bool is_better(const struct shape *s, const struct node *n, int free_devices, int best_free)
+/* A node with so many devices that are free, of so many that could serve. */
+struct candidate {
+    const struct node *node;
+    int free_devices, able;
+};
+
+static bool is_better(const struct place_plan *p, const struct shape *s, const struct candidate *c,
+                      const struct candidate *best)
 {
-    /* A whole node: the emptiest; a part of one: the fullest. Ties keep the lower id. */
-    return s->gpus >= n->devices ? free_devices > best_free : free_devices < best_free;
+    /* A whole node: the emptiest; a part of one: the fullest. */
+    bool whole = s->gpus >= (p->ties_by_id ? (int)c->node->devices : c->able);
+    if (c->free_devices != best->free_devices)
+        return whole ? c->free_devices > best->free_devices : c->free_devices < best->free_devices;
+    return !p->ties_by_id && strcmp(c->node->name, best->node->name) < 0;
 }
 
 enum place_answer place_find(const struct place_plan *p, const struct shape *s,
                              struct place_choice *ret)
 {
-    const struct node *best = NULL, *nearest = NULL;
-    int best_free = 0, nearest_free = -1;
+    struct candidate best = {0}, nearest = {.free_devices = -2};
 
     *ret = (struct place_choice){0};
     for (int64_t id = 1; id <= p->view->node_count; id++) {
         const struct node *n = fleet_node(p->view, id);
         if (n->state == NODE_GONE || n->state == NODE_RETIRED_ || n->state == NODE_NONE)
             continue;
-        int free_devices, able;
-        enum node_fit fit = place_node_fit(p, s, n, &free_devices, &able);
-        if (fit == NODE_FITS && (!best || is_better(s, n, free_devices, best_free))) {
-            best = n;
-            best_free = free_devices;
-        } else if (fit != NODE_FITS && fit != NODE_TOO_SMALL && fit != NODE_OTHERS_ONLY &&
-                   free_devices > nearest_free) {
-            nearest = n;
-            nearest_free = free_devices;
-        }
+        struct candidate c = {.node = n};
+        enum node_fit fit = place_node_fit(p, s, n, &c.free_devices, &c.able);
+        if (fit == NODE_CORDONED)
+            c.free_devices = -1; /* only where no other is near */
+        if (fit == NODE_FITS && (!best.node || is_better(p, s, &c, &best)))
+            best = c;
+        else if (fit != NODE_FITS && !node_fit_is_never(fit) &&
+                 c.free_devices > nearest.free_devices)
+            nearest = c;
     }
-    if (!best) {
-        ret->node = nearest ? nearest->id : 0;
-        return nearest ? PLACE_LATER : PLACE_NEVER;
+    if (!best.node) {
+        ret->node = nearest.node ? nearest.node->id : 0;
+        return nearest.node ? PLACE_LATER : PLACE_NEVER;
     }
-    ret->node = best->id;
-    choose_devices(p, s, best, ret);
+    ret->node = best.node->id;
+    choose_devices(p, s, best.node, ret);
     return PLACE_FITS;
 }
 

@@ -10,6 +10,7 @@
 /* A node's devices in short, so that most of them need not be looked at one by one. */
 struct place_node {
     uint32_t usable, able;           /* now, but for their memory; at all */
+    uint32_t hidden;                 /* so many of the usable are taken, and nobody says which */
     uint32_t least_free, least_size; /* MiB, of the usable and of the able */
     bool known;                      /* the above is set */
     bool touched;                    /* something here is given out or put aside */
@@ -24,7 +25,8 @@ struct place_plan {
     uint8_t *device;     /* by id: 1 given out, 2 put aside for a job further in front */
     uint32_t *cpu_milli; /* by node id: given out or put aside */
     uint32_t *memory_mib;
-    int64_t *owner; /* by node id: principal that a node without isolation was given to; 0 */
+    int64_t *owner;  /* by node id: principal that a node without isolation was given to; 0 */
+    bool ties_by_id; /* as plans of version 1 were made */
 };
 
 void place_plan_init(struct place_plan *p, const struct fleet_view *v);
@@ -49,7 +51,8 @@ struct place_choice {
 
 /*
  * Among the nodes that fit: the fullest for a part of a node, the emptiest for a whole one, ties by
- * id. On the node the smallest devices that do, ties by their number.
+ * name. On the node those devices first that no process of others uses, of these the smallest that
+ * do, ties by their number.
  */
 enum place_answer place_find(const struct place_plan *p, const struct shape *s,
                              struct place_choice *ret);
@@ -82,7 +85,14 @@ enum node_fit {
     NODE_TOO_SMALL,   /* for ever: CPU, memory or devices */
     NODE_OTHERS_ONLY, /* no isolation: it runs jobs of one principal */
     NODE_NO_DEVICES,  /* not enough of them free */
+    NODE_CORDONED,    /* its cluster says that it takes no new work */
+    NODE_NO_CLUSTER,  /* for ever: the job needs a node of a cluster */
+    NODE_NO_MACHINE,  /* for ever: it has no image, and this is a cluster's */
+    NODE_NO_LABEL,    /* it lacks one that the job asks for */
+    NODE_TAINTED,     /* it has a taint that the job does not bear */
 };
+/* No job of others has to end, no node to become calm: as the fleet is, it will never do. */
+bool node_fit_is_never(enum node_fit fit);
 /* FREE: how many devices serve it now; ABLE: how many could at all. */
 enum node_fit place_node_fit(const struct place_plan *p, const struct shape *s,
                              const struct node *n, int *ret_free, int *ret_able);

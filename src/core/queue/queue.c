@@ -2,17 +2,27 @@
 #include "core/queue/queue.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* A shape's needs packed into a key, exactly: the widths are the limits that submissions are held
- * to (memory below 2^26 MiB, CPU below 2^20 thousandths, 64 GPUs). */
+ * to (memory below 2^26 MiB, CPU below 2^20 thousandths, 64 GPUs). What is said of where has no
+ * room left there: such a key is hashed. */
 static struct tree_key shape_key(const struct job *j)
 {
-    uint64_t flags = j->flags & JOB_MEMORY_DEFAULT ? 1 : 0;
-    return (struct tree_key){
+    uint64_t flags = (j->flags & JOB_MEMORY_DEFAULT ? 1 : 0) |
+                     (j->flags & JOB_NEEDS_CLUSTER ? UINT64_C(1) << 56 : 0) |
+                     (j->flags & JOB_NEEDS_MACHINE ? UINT64_C(1) << 57 : 0);
+    struct tree_key key = {
         .a = (uint64_t)j->principal << 32 | j->gpu_memory_mib,
         .b = (uint64_t)j->cpu_milli << 36 | (uint64_t)j->memory_mib << 9 | (uint64_t)j->gpus << 1 |
              flags,
     };
+    if (!j->where)
+        return key;
+    const uint64_t all[] = {key.a, key.b, j->where};
+    struct digest d = digest_of(all, sizeof all);
+    memcpy(&key, d.bytes, sizeof key);
+    return key;
 }
 
 static uint32_t shape_of(struct fleet *f, const struct job *j)
@@ -29,7 +39,8 @@ static uint32_t shape_of(struct fleet *f, const struct job *j)
         .cpu_milli = j->cpu_milli,
         .memory_mib = j->memory_mib,
         .gpus = j->gpus,
-        .flags = j->flags & JOB_MEMORY_DEFAULT,
+        .flags = j->flags & JOB_NEED_FLAGS,
+        .where = j->where,
         .awake = 1,
     };
     tree_put(&f->view.shape_keys, &f->tree_nodes, key, row);

@@ -383,7 +383,7 @@ TEST("the same ledger gives the same decisions and the same fleet")
     for (size_t i = 0; i < w.count; i++) {
         if (w.log[i].kind == EVENT_ID_PLANNED) {
             struct event p;
-            core_plan(&again, w.log[i].PLANNED.now_ms, &p);
+            core_plan(&again, w.log[i].PLANNED.now_ms, PLAN_VERSION, &p);
         }
         CHECK_OK(core_apply(&again, &w.log[i], NULL, &test_err));
     }
@@ -408,7 +408,7 @@ TEST("a ledger with another decision is found out")
     for (size_t i = 0; i < w.count && rc == 0; i++) {
         struct event p;
         if (w.log[i].kind == EVENT_ID_PLANNED)
-            core_plan(&again, w.log[i].PLANNED.now_ms, &p);
+            core_plan(&again, w.log[i].PLANNED.now_ms, PLAN_VERSION, &p);
         rc = core_apply(&again, &w.log[i], NULL, &test_err);
     }
     CHECK_INT(rc, -1);
@@ -507,8 +507,8 @@ TEST("a fleet loaded from its rows is the fleet that wrote them")
         CHECK_OK(core_apply(&w.core, &ev, NULL, &test_err));
     }
     struct event p, q;
-    core_plan(&w.core, w.now_ms, &p);
-    core_plan(&again, w.now_ms, &q);
+    core_plan(&w.core, w.now_ms, PLAN_VERSION, &p);
+    core_plan(&again, w.now_ms, PLAN_VERSION, &q);
     CHECK_TEXT(p.PLANNED.digest, q.PLANNED.digest);
     CHECK_INT(p.PLANNED.decisions, q.PLANNED.decisions);
     core_done(&again);

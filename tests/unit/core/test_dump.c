@@ -57,7 +57,7 @@ TEST("a fleet made from its bytes is the same, and decides the same from there o
         for (size_t i = from; i < w.count; i++) {
             struct event p;
             if (w.log[i].kind == EVENT_ID_PLANNED)
-                core_plan(&again, w.log[i].PLANNED.now_ms, &p);
+                core_plan(&again, w.log[i].PLANNED.now_ms, PLAN_VERSION, &p);
             CHECK_OK(core_apply(&again, &w.log[i], NULL, &test_err));
         }
         check_same(seen(&w), &again.fleet->view);

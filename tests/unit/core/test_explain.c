@@ -79,7 +79,7 @@ static void plan(void)
 {
     struct event ev = {0};
     int64_t now_ms = 1000 * (seq + 1);
-    core_plan(&core, now_ms, &ev);
+    core_plan(&core, now_ms, PLAN_VERSION, &ev);
     ev.seq = ++seq;
     ev.time_ms = now_ms;
     apply(ev);

@@ -126,7 +126,7 @@ static inline size_t plan(struct world *w)
     size_t given = 0;
     while (plan_is_due(seen(w))) {
         struct event ev;
-        core_plan(&w->core, w->now_ms, &ev);
+        core_plan(&w->core, w->now_ms, PLAN_VERSION, &ev);
         CHECK_OK(happen(w, ev));
         for (size_t i = 0; i < w->core.plan.decision_count; i++, given++) {
             const struct decision *d = &w->core.plan.decisions[i];

@@ -43,7 +43,7 @@ static int begin(const char *store)
     if (engine_start(&loop, &c, &hooks, &engine, &admin_token, &test_err) < 0)
         return -1;
     door = mailbox_new(&loop, 1000);
-    engine_set_agent_sender(engine, on_line, NULL);
+    engine_set_sender(engine, LINK_AGENT, on_line, NULL);
     return 0;
 }
 
@@ -155,7 +155,7 @@ static int64_t join_node(const char *name)
     snprintf(c->name, sizeof c->name, "thief");
     CHECK_INT(ask(c)->error.code, ERR_UNAUTHENTICATED); /* good once */
 
-    c = command_new(COMMAND_AGENT_LINK);
+    c = command_new(COMMAND_LINK);
     c->node = node;
     c->linked = true;
     ask(c);
@@ -374,7 +374,7 @@ TEST("a job that is lost again and again is tried again after a pause, by itself
     end();
     CHECK_OK(begin(store));
     CHECK_INT(state_of(job), JOB_QUEUED);
-    c = command_new(COMMAND_AGENT_LINK);
+    c = command_new(COMMAND_LINK);
     c->node = node;
     c->linked = true;
     ask(c);
@@ -434,7 +434,7 @@ TEST("what was acknowledged is there after a restart, and attempts go on")
     CHECK(admin_token == NULL);
     CHECK_INT(state_of(1), JOB_SCHEDULED);
     CHECK_INT(state_of(3), JOB_QUEUED);
-    struct command *c = command_new(COMMAND_AGENT_LINK);
+    struct command *c = command_new(COMMAND_LINK);
     c->node = node;
     c->linked = true;
     ask(c);
