@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <gnutls/gnutls.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -53,6 +54,13 @@ void fake_cut(struct fake_conn *c)
 {
     c->is_cut = true;
     shutdown(c->fd, SHUT_RDWR);
+}
+
+bool fake_is_open(struct fake_conn *c)
+{
+    char byte;
+    ssize_t got = c->is_cut ? 0 : recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got > 0 || (got < 0 && !c->is_cut && (errno == EAGAIN || errno == EWOULDBLOCK));
 }
 
 void fake_wait(struct fake_conn *c)

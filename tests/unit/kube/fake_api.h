@@ -65,6 +65,8 @@ void fake_chunk_bytes(struct fake_conn *c, const char *p, size_t len);
 void fake_end(struct fake_conn *c);
 void fake_raw(struct fake_conn *c, const void *p, size_t len);
 void fake_cut(struct fake_conn *c);
+/* Neither side has closed it. */
+bool fake_is_open(struct fake_conn *c);
 /* Until the client closes, or the server. */
 void fake_wait(struct fake_conn *c);
 
