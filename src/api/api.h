@@ -52,6 +52,9 @@ int api_start(const struct api_config *config, struct api **ret, uint16_t *ret_p
 /* From now on requests are served. On the owner's thread, before its loop runs. */
 void api_open(struct api *a, struct engine *engine);
 
+/* Any thread: so far has attempt N of the job come, by its own word. */
+void api_set_progress(struct api *a, int64_t job, int64_t n, int64_t done, int64_t total);
+
 /* Any thread: reads certificate, key and page again. A failure is logged, the old ones stay in use.
  */
 void api_reload(struct api *a);

@@ -234,6 +234,13 @@ static void reload(void *message)
     a->page = page;
 }
 
+void api_set_progress(struct api *a, int64_t job, int64_t n, int64_t done, int64_t total)
+{
+    struct job_progress value = {
+        .n = n, .done = done, .total = total, .at_ms = engine_now_ms(a->engine)};
+    progress_set(a->progress, job, &value);
+}
+
 void api_reload(struct api *a)
 {
     mailbox_post_answer(a->box, reload, a);

@@ -157,6 +157,12 @@ static int start_reeved(struct up *u, struct err *e)
     add_option(&w, "--tls-key", u->o->tls_key);
     add_option(&w, "--config", u->o->config);
     add_option(&w, "--template-dir", u->o->template_dir);
+    add_option(&w, "--kube", u->o->kube);
+    add_option(&w, "--kube-context", u->o->kube_context);
+    add_option(&w, "--kube-namespace", u->o->kube_namespace);
+    add_option(&w, "--kube-image", u->o->kube_image);
+    add_option(&w, "--kube-runner", u->o->kube_runner);
+    add_option(&w, "--kube-settings", u->o->kube_settings);
     if (u->o->demo) {
         add_option(&w, "--sample", "1s");    /* there is somebody looking */
         add_option(&w, "--gate-cpu", "100"); /* and other work beside it is no reason to wait */

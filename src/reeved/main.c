@@ -12,6 +12,7 @@
 #include "net/addr.h"
 #include "net/loop.h"
 #include "net/own_cert.h"
+#include "reeved/kube.h"
 #include "reeved/options.h"
 #include "tsdb/tsdb.h"
 
@@ -40,6 +41,8 @@ struct program {
     uv_work_t cert_work;
     struct api *api;
     struct engine *engine;
+    char *positions, *ca_pem;
+    struct cluster *cluster; /* NULL: there is none */
 };
 
 /* ---- the end ---- */
@@ -284,6 +287,14 @@ static void read_hosts(struct program *p)
         p->hosts[i] = hosts->items[i];
 }
 
+/* Agents that are pods show a token of the cluster's. On the door's thread. */
+static bool vouch(void *arg, const char *token,
+                  void (*on_done)(void *own, const char *node, const struct err *why), void *own)
+{
+    const struct program *p = arg;
+    return cluster_vouch(p->cluster, token, on_done, own);
+}
+
 static int start_door(struct program *p, struct err *e)
 {
     const struct reeved_options *o = &p->options;
@@ -307,6 +318,7 @@ static int start_door(struct program *p, struct err *e)
         .log_ops = p->log_ops,
         .logs = p->logs,
         .tsdb = p->tsdb,
+        .voucher = {.ask = o->kube_agents && strcmp(o->kube, "off") != 0 ? vouch : NULL, .arg = p},
     };
     uint16_t port;
     if (api_start(&config, &p->api, &port, e) < 0 || write_ports(p, port, e) < 0)
@@ -323,6 +335,39 @@ static int start_engine(struct program *p, struct err *e)
     if (engine_start(&p->loop, &config, &hooks, &p->engine, &token, e) < 0)
         return -1;
     return token ? write_admin_token(p, token, e) : 0;
+}
+
+/* On the cluster's thread. */
+static void on_progress(void *arg, int64_t job, int64_t n, int64_t done, int64_t total)
+{
+    struct program *p = arg;
+    api_set_progress(p->api, job, n, done, total);
+}
+
+static int start_cluster(struct program *p, struct err *e)
+{
+    struct cluster_config config;
+    if (kube_read_options(&p->options, &config, e) < 0)
+        return -1;
+    if (!config.kube) {
+        kube_options_done(&config);
+        return 0;
+    }
+    p->positions = mem_printf("%s/cluster-output.json", p->options.data);
+    config.positions = p->positions;
+    config.log_ops = p->log_ops;
+    config.logs = p->logs;
+    config.on_progress = on_progress;
+    config.arg = p;
+    if (config.ca_map && p->options.tls_auto) {
+        auto_free char *path = mem_printf("%s/tls/ca.pem", p->options.data);
+        if (file_read(path, 1 << 20, &p->ca_pem, &(size_t){0}, e) < 0) {
+            kube_options_done(&config);
+            return -1;
+        }
+        config.ca_pem = p->ca_pem;
+    }
+    return cluster_start(p->engine, &config, &p->cluster, e);
 }
 
 static void start_handles(struct program *p)
@@ -351,7 +396,7 @@ static int start(struct program *p, struct err *e)
         load_templates(p, e) < 0 || prepare_data(p, e) < 0)
         return -1;
     p->tsdb = tsdb_new(&samples);
-    if (start_door(p, e) < 0 || start_engine(p, e) < 0)
+    if (start_door(p, e) < 0 || start_engine(p, e) < 0 || start_cluster(p, e) < 0)
         return -1;
     start_handles(p);
     api_open(p->api, p->engine);
@@ -368,7 +413,9 @@ static void close_handle(uv_handle_t *handle, void *arg)
 
 static void finish(struct program *p)
 {
+    cluster_stop(p->cluster);
     engine_stop(p->engine);
+    cluster_free(p->cluster);
     api_free(p->api);
     if (p->logs)
         p->log_ops->close(p->logs);
@@ -377,6 +424,8 @@ static void finish(struct program *p)
     free(p->hosts);
     free(p->unix_path);
     free(p->page);
+    free(p->positions);
+    free(p->ca_pem);
     free(p->own_cert);
     uv_walk(&p->loop, close_handle, NULL);
     uv_run(&p->loop, UV_RUN_DEFAULT);

@@ -20,6 +20,10 @@ struct reeved_options {
     int64_t gate_free_bytes, gate_gpu_pct, gate_cpu_pct, gate_memory_pct;
     int64_t silence_ms, lost_after_ms, retry_pause_ms, sample_ms;
 
+    char *kube, *kube_context, *kube_name, *kube_namespace, *kube_image, *kube_runner;
+    char *kube_settings, *kube_agents, *kube_ca;
+    int64_t kube_start_limit_ms, kube_keep_ms;
+
     int64_t log_bytes, sample_retention_ms, sample_bytes, workers;
     char *log_format, *log_level;
 };

@@ -9,9 +9,9 @@ static bool no_job(void *arg, const char *uuid, struct status_job *ret)
     return false;
 }
 
-static enum owner others(void *arg, uint32_t pid, char words[DEVICE_HOLDER_SIZE])
+static enum owner others(void *arg, uint32_t pid)
 {
-    (void)arg, (void)pid, (void)words;
+    (void)arg, (void)pid;
     return OWNER_OTHER;
 }
 
