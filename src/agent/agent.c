@@ -3,6 +3,8 @@
 
 #include "agent/link.h"
 #include "agent/pages.h"
+#include "agent/plugin.h"
+#include "agent/pods.h"
 #include "agent/sampler.h"
 #include "agent/telemetry.h"
 #include "agent/trouble.h"
@@ -30,6 +32,8 @@ static void close_all(struct agent *agent)
     link_stop(agent->link);
     agent->link = NULL;
     trouble_stop(agent);
+    plugin_stop(TAKE(agent->plugin));
+    pods_stop(TAKE(agent->pods));
     sampler_stop(agent->sampler); /* answers starts that wait for a reading */
     agent->sampler = NULL;
     if (agent->workers)
@@ -131,8 +135,9 @@ static int open_all(struct agent *agent, struct err *e)
     agent->client = http_client_new(agent->loop);
     agent->telemetry = telemetry_new(agent);
     agent->link = link_start(agent);
+    agent->pods = pods_start(agent);
     if (log_pushes_start(agent, &agent->logs, e) < 0 ||
-        sampler_start(agent, &agent->sampler, e) < 0)
+        sampler_start(agent, &agent->sampler, e) < 0 || plugin_start(agent, &agent->plugin, e) < 0)
         return -1;
     adopt_all(agent);
     return pages_start(agent, e);

@@ -20,6 +20,8 @@
 #include <uv.h>
 
 struct link;
+struct plugin;
+struct pods;
 struct sampler;
 struct signals;
 struct nursery;
@@ -54,10 +56,14 @@ struct agent {
     struct attempt *attempts;
     struct log_pushes *logs;
     struct sampler *sampler;
+    struct pods *pods;
+    struct plugin *plugin; /* NULL: off */
     struct telemetry *telemetry;
     struct link *link;
     bool is_stopping;
     struct signals *signals;
+    char site[65];         /* of the control plane, by its last welcome; "" before */
+    bool tell_bound;       /* which pods of ours have which GPUs */
     int64_t clock_skew_ms; /* our wall clock less the control plane's, by the last welcome */
     int64_t ended_cpu_us;  /* processor time of attempts that are over, since the agent began */
 

@@ -39,20 +39,30 @@ struct device_view *devices_find(struct devices *d, const char *uuid)
 struct tally {
     int64_t ours_bytes, other_util_pct;
     uint32_t others, strangers;
+    char holder[DEVICE_HOLDER_SIZE]; /* of one of the others */
 };
 
-static struct tally count_processes(const struct gpu_sample *s, const struct devices_context *c)
+/* BY_POD: whose pod holds the device. Where it is ours, a process that we cannot look at (it lives
+ * in another pid namespace) is that pod's. */
+static struct tally count_processes(const struct gpu_sample *s, const struct devices_context *c,
+                                    enum owner by_pod)
 {
     struct tally t = {0};
     for (uint32_t i = 0; i < s->process_count; i++) {
         const struct gpu_process *p = &s->processes[i];
-        switch (c->owner_of(c->arg, p->pid)) {
+        char words[DEVICE_HOLDER_SIZE] = "";
+        enum owner owner = c->owner_of(c->arg, p->pid, words);
+        if (owner == OWNER_UNKNOWN && by_pod == OWNER_OURS)
+            owner = OWNER_OURS;
+        switch (owner) {
         case OWNER_OURS:
             if (p->used_bytes != GPU_NO_READING)
                 t.ours_bytes += p->used_bytes;
             continue;
         case OWNER_OTHER:
             t.others++;
+            if (words[0])
+                memcpy(t.holder, words, sizeof t.holder);
             break;
         case OWNER_UNKNOWN:
             t.strangers++;
@@ -75,9 +85,9 @@ static int64_t free_bytes(const struct gpu_sample *s)
 }
 
 static void read_use(struct device_view *v, const struct gpu_sample *s,
-                     const struct devices_context *c)
+                     const struct devices_context *c, enum owner by_pod)
 {
-    struct tally t = count_processes(s, c);
+    struct tally t = count_processes(s, c, by_pod);
     int64_t bytes = free_bytes(s);
     v->use.free_mib = GATE_UNKNOWN;
     if (bytes != GPU_NO_READING)
@@ -90,7 +100,9 @@ static void read_use(struct device_view *v, const struct gpu_sample *s,
 
     /* A process that /proc does not know is just gone, unless it is there in the next look, too:
      * then it lives in a pid namespace that we do not see, and is not ours. */
-    v->foreign = t.others > 0 || (t.strangers > 0 && v->strangers > 0);
+    v->foreign = by_pod == OWNER_OTHER || t.others > 0 || (t.strangers > 0 && v->strangers > 0);
+    if (!v->holder[0])
+        memcpy(v->holder, t.holder, sizeof v->holder);
     v->strangers = t.strangers;
 }
 
@@ -109,7 +121,7 @@ static void explain(struct device_view *v, const struct gpu_device *d)
     if (v->health != GPU_OK)
         snprintf(v->why, sizeof v->why, "%.127s", d->reason);
     else
-        snprintf(v->why, sizeof v->why, "%s", v->busy.why);
+        snprintf(v->why, sizeof v->why, "%s", v->holder[0] ? v->holder : v->busy.why);
 }
 
 static void note_changes(struct device_view *v)
@@ -117,7 +129,7 @@ static void note_changes(struct device_view *v)
     const struct device_told *was = &v->told;
     bool moved = !v->is_ours && llabs(v->use.free_mib - was->free_mib) > TELL_MIB;
     if (moved || v->busy.busy != was->busy || v->foreign != was->foreign ||
-        v->health != was->health)
+        v->health != was->health || strcmp(v->holder, was->holder) != 0)
         v->tell = true;
 }
 
@@ -138,11 +150,14 @@ bool devices_update(struct devices *d, const struct gpu_report *report,
             d->is_new_set = true;
         }
         set_identity(v, &dev->info);
-        v->is_ours = context->is_held(context->arg, v->uuid);
+        v->holder[0] = '\0';
+        enum owner by_pod =
+            context->pod_on ? context->pod_on(context->arg, v->uuid, v->holder) : OWNER_UNKNOWN;
+        v->is_ours = by_pod == OWNER_OURS || context->is_held(context->arg, v->uuid);
         v->health = dev->health;
         v->boot_ms = report->boot_ms;
         if (dev->health == GPU_OK || dev->health == GPU_FAILED) {
-            read_use(v, &dev->sample, context);
+            read_use(v, &dev->sample, context, by_pod);
             gate_busy_device(&v->busy, context->limits, &v->use);
         }
         explain(v, dev);
@@ -177,5 +192,6 @@ void device_told(struct device_view *v)
 {
     v->tell = false;
     v->told =
-        (struct device_told){v->use.free_mib, v->health, v->busy.busy, v->foreign, v->is_ours};
+        (struct device_told){v->use.free_mib, v->health, v->busy.busy, v->foreign, v->is_ours, ""};
+    memcpy(v->told.holder, v->holder, sizeof v->told.holder);
 }

@@ -12,6 +12,8 @@
 /* Our word for it in reports: "ok", "unknown", "faulty", "gone". */
 const char *device_health_word(enum gpu_health health);
 
+#define DEVICE_HOLDER_SIZE 128
+
 struct device_view {
     /* The driver's word. */
     char uuid[96], model[96], vendor[16];
@@ -20,8 +22,9 @@ struct device_view {
 
     /* Without what is ours; GATE_UNKNOWN where not known. */
     struct gate_device use;
-    bool foreign; /* somebody else's process is on it */
-    bool is_ours; /* an attempt of ours holds it */
+    bool foreign;                    /* somebody else's process is on it, or their pod holds it */
+    bool is_ours;                    /* an attempt of ours holds it */
+    char holder[DEVICE_HOLDER_SIZE]; /* the pod that makes it foreign, in words; "": none known */
     struct gate_busy busy;
     char why[128]; /* health or business, in words; "" when it is free */
 
@@ -34,6 +37,7 @@ struct device_view {
         int64_t free_mib;
         enum gpu_health health;
         bool busy, foreign, is_ours;
+        char holder[DEVICE_HOLDER_SIZE];
     } told;
 };
 
@@ -49,9 +53,12 @@ enum owner { OWNER_OTHER, OWNER_OURS, OWNER_UNKNOWN /* /proc does not know it */
 
 struct devices_context {
     const struct gate_limits *limits;
-    enum owner (*owner_of)(void *arg, uint32_t pid);
+    /* WORDS says whose it is, when it is somebody else's and that is known. */
+    enum owner (*owner_of)(void *arg, uint32_t pid, char words[DEVICE_HOLDER_SIZE]);
     bool (*is_held)(void *arg, const char *uuid); /* by an attempt of ours */
     void *arg;
+    /* Which pod holds it, by kubelet's word; OWNER_UNKNOWN: none. NULL: there is no kubelet. */
+    enum owner (*pod_on)(void *arg, const char *uuid, char words[DEVICE_HOLDER_SIZE]);
 };
 
 /* Takes in a report. Returns whether anything is to be told. */

@@ -281,6 +281,8 @@ static int obey_welcome(struct link *l, const struct command *c, struct err *e)
     if (data_folder_set_epoch(&agent->data, c->epoch, e) < 0)
         return -1;
     agent->gate = c->gate;
+    snprintf(agent->site, sizeof agent->site, "%s", c->site);
+    sampler_judge(agent->sampler); /* pods are known to be ours by its name */
     if (c->sample_ms && !agent->options.sample_ms)
         sampler_set_interval(agent->sampler, c->sample_ms);
     if (c->server_time_ms)

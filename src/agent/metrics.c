@@ -164,9 +164,9 @@ static void add_label(struct text *out, bool first, const char *name, const char
 }
 
 /* Each device's labels are the same in every block. */
-static char *device_labels(const struct gpu_report *r, const struct gpu_device *d,
-                           const char *hostname)
+static char *device_labels(const struct metrics_input *in, const struct gpu_device *d)
 {
+    struct metric_pod pod;
     struct text t = {0};
     char number[16], device[24];
     snprintf(number, sizeof number, "%u", d->info.index);
@@ -179,18 +179,24 @@ static char *device_labels(const struct gpu_report *r, const struct gpu_device *
     add_label(&t, false, "pci_bus_id", d->info.pci);
     add_label(&t, false, "device", device);
     add_label(&t, false, "modelName", d->info.name);
-    add_label(&t, false, "Hostname", hostname);
-    add_label(&t, false, "DCGM_FI_DRIVER_VERSION", r->driver_version);
+    add_label(&t, false, "Hostname", in->hostname);
+    add_label(&t, false, "DCGM_FI_DRIVER_VERSION", in->gpus->driver_version);
+    if (in->pod_on && in->pod_on(in->arg, d->info.uuid, &pod)) {
+        add_label(&t, false, "namespace", pod.namespace);
+        add_label(&t, false, "pod", pod.pod);
+        add_label(&t, false, "container", pod.container);
+    }
     text_add(&t, "} ");
     return text_take(&t);
 }
 
-static void write_gpus(struct text *out, const struct gpu_report *r, const char *hostname)
+static void write_gpus(struct text *out, const struct metrics_input *in)
 {
+    const struct gpu_report *r = in->gpus;
     char *labels[GPU_MAX_DEVICES];
     size_t count = r->device_count < GPU_MAX_DEVICES ? r->device_count : GPU_MAX_DEVICES;
     for (size_t i = 0; i < count; i++)
-        labels[i] = device_labels(r, &r->devices[i], hostname);
+        labels[i] = device_labels(in, &r->devices[i]);
     for (size_t m = 0; m < gpu_metric_count; m++) {
         bool has_head = false;
         for (size_t i = 0; i < count; i++) {
@@ -307,17 +313,16 @@ static void write_host(struct text *out, const struct host_sample *h)
     write_columns(out, net_columns, COUNT_OF(net_columns), h->nets, sizeof *h->nets, h->net_count);
 }
 
-void metrics_write(const struct gpu_report *gpus, const struct host_sample *host,
-                   const char *hostname, const struct agent_metric *own, size_t own_count,
-                   struct text *out)
+void metrics_write(const struct metrics_input *in, struct text *out)
 {
-    if (gpus)
-        write_gpus(out, gpus, hostname);
-    if (host)
-        write_host(out, host);
-    for (size_t i = 0; i < own_count; i++) {
-        write_head(out, own[i].name, own[i].type, own[i].help);
-        text_addf(out, "%s ", own[i].name);
-        write_value(out, (double)own[i].value * (own[i].scale ? own[i].scale : 1));
+    if (in->gpus)
+        write_gpus(out, in);
+    if (in->host)
+        write_host(out, in->host);
+    for (size_t i = 0; i < in->own_count; i++) {
+        const struct agent_metric *m = &in->own[i];
+        write_head(out, m->name, m->type, m->help);
+        text_addf(out, "%s ", m->name);
+        write_value(out, (double)m->value * (m->scale ? m->scale : 1));
     }
 }

@@ -45,9 +45,23 @@ struct agent_metric {
     double scale; /* the value times this is written; 0: as it is */
 };
 
-/* The whole page, Prometheus text 0.0.4. GPUS and HOST may be NULL. */
-void metrics_write(const struct gpu_report *gpus, const struct host_sample *host,
-                   const char *hostname, const struct agent_metric *own, size_t own_count,
-                   struct text *out);
+/* Which container holds a GPU, for labels. */
+struct metric_pod {
+    const char *namespace, *pod, *container;
+};
+
+struct metrics_input {
+    const struct gpu_report *gpus;  /* NULL: none yet */
+    const struct host_sample *host; /* NULL: none yet */
+    const char *hostname;
+    const struct agent_metric *own;
+    size_t own_count;
+    /* False: no pod holds the GPU with this uuid. NULL: none ever does. */
+    bool (*pod_on)(void *arg, const char *uuid, struct metric_pod *ret);
+    void *arg;
+};
+
+/* The whole page, Prometheus text 0.0.4. */
+void metrics_write(const struct metrics_input *in, struct text *out);
 
 #endif

@@ -1,5 +1,6 @@
 #include "agent/options.h"
 
+#include "agent/plugin_grant.h"
 #include "base/mem.h"
 #include "net/addr.h"
 
@@ -40,6 +41,20 @@ static const struct option_spec specs[] = {
      "Without root, let jobs of different users run under this one account"},
     {"allow-root-jobs", 0, OPTION_FLAG, AT(allow_root_jobs), NULL, NULL, 0, 0,
      "Let a user named root run jobs as root"},
+    {"device-plugin", 0, OPTION_TEXT, AT(device_plugin), "WHEN", "off", 0, 0,
+     "Offer the GPUs to this machine's kubelet: off, on, or auto: on unless another plugin does"},
+    {"kubelet-dir", 0, OPTION_TEXT, AT(kubelet_dir), "DIR", "/var/lib/kubelet", 0, 0,
+     "kubelet's folder, where its sockets are"},
+    {"pod-logs", 0, OPTION_TEXT, AT(pod_logs), "DIR", "/var/log/pods", 0, 0,
+     "kubelet's folder of pods' logs, whose names tell what a pod is called"},
+    {"plugin-resource", 0, OPTION_TEXT, AT(plugin_resource), "NAME", "nvidia.com/gpu", 0, 0,
+     "What the GPUs are called as a resource of the cluster"},
+    {"plugin-mount", 0, OPTION_LIST, AT(plugin_mounts), "OUTSIDE[:INSIDE[:rw]]", NULL, 0, 0,
+     "Mount this into containers with a GPU, such as the driver's libraries"},
+    {"plugin-env", 0, OPTION_LIST, AT(plugin_envs), "NAME=VALUE", NULL, 0, 0,
+     "Set this variable in containers with a GPU"},
+    {"plugin-cdi", 0, OPTION_TEXT, AT(plugin_cdi), "KIND", NULL, 0, 0,
+     "Name the GPUs to the container runtime as CDI devices of this kind, such as nvidia.com/gpu, instead of passing device nodes"},
     {"tls-cert", 0, OPTION_TEXT, AT(tls_cert), "FILE", NULL, 0, 0,
      "Certificate (PEM) for --listen; read again when it changes"},
     {"tls-key", 0, OPTION_TEXT, AT(tls_key), "FILE", NULL, 0, 0,
@@ -120,6 +135,41 @@ static int check_server(const struct agent_options *o, struct err *e)
     return 0;
 }
 
+/* "DOMAIN/WORD", as kubelet and CDI want names. */
+static bool is_qualified(const char *name)
+{
+    const char *slash = strchr(name, '/');
+    if (!slash || slash == name)
+        return false;
+    auto_free char *domain = mem_strndup(name, (size_t)(slash - name));
+    return text_is_name(domain, 253) && text_is_name(slash + 1, 63);
+}
+
+static int check_plugin(const struct agent_options *o, struct err *e)
+{
+    const char *when = o->device_plugin;
+    if (strcmp(when, "off") != 0 && strcmp(when, "on") != 0 && strcmp(when, "auto") != 0)
+        return err_set(e, ERR_INVALID, "device-plugin '%s' must be off, auto or on", when);
+    if (o->kubelet_dir[0] != '/' || strlen(o->kubelet_dir) > 60)
+        return err_set(e, ERR_INVALID,
+                       "kubelet-dir '%.200s' must be an absolute path of at most 60 bytes: sockets "
+                       "are in it",
+                       o->kubelet_dir);
+    if (!is_qualified(o->plugin_resource))
+        return err_set(e, ERR_INVALID, "plugin-resource '%.200s' is no name such as nvidia.com/gpu",
+                       o->plugin_resource);
+    if (o->plugin_cdi && !is_qualified(o->plugin_cdi))
+        return err_set(e, ERR_INVALID, "plugin-cdi '%.200s' is no kind such as nvidia.com/gpu",
+                       o->plugin_cdi);
+    for (size_t i = 0; i < o->plugin_mounts.count; i++)
+        if (grant_check_mount(o->plugin_mounts.items[i], e) < 0)
+            return err_wrap(e, "plugin-mount");
+    for (size_t i = 0; i < o->plugin_envs.count; i++)
+        if (grant_check_env(o->plugin_envs.items[i], e) < 0)
+            return err_wrap(e, "plugin-env");
+    return 0;
+}
+
 int agent_options_read(int argc, char **argv, struct agent_options *ret, struct err *e)
 {
     struct agent_options o = {0};
@@ -144,6 +194,8 @@ int agent_options_read(int argc, char **argv, struct agent_options *ret, struct 
         rc = err_set(e, ERR_INVALID, "--tls-cert and --tls-key need each other");
     else if (o.server)
         rc = check_server(&o, e);
+    if (rc == 0)
+        rc = check_plugin(&o, e);
     if (rc < 0)
         option_done(&agent_option_table, &o);
     else

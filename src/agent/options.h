@@ -6,8 +6,9 @@
 
 struct agent_options {
     char *config, *server, *token_file, *data, *listen, *tls_cert, *tls_key, *tls_ca, *gpu,
-        *gpu_library, *node, *results, *cgroup, *log_format, *log_level;
-    struct option_list hosts;
+        *gpu_library, *node, *results, *cgroup, *log_format, *log_level, *device_plugin,
+        *kubelet_dir, *pod_logs, *plugin_resource, *plugin_cdi;
+    struct option_list hosts, plugin_mounts, plugin_envs;
     bool shared_uid, allow_root_jobs, insecure, version;
     int64_t sample_ms; /* 0: what the control plane says */
     int64_t grace_ms;

@@ -2,6 +2,8 @@
 
 #include "agent/link.h"
 #include "agent/metrics.h"
+#include "agent/plugin.h"
+#include "agent/pods.h"
 #include "agent/sampler.h"
 #include "agent/status.h"
 #include "agent/telemetry.h"
@@ -13,10 +15,47 @@
 
 static bool job_on(void *arg, const char *uuid, struct status_job *ret)
 {
+    const struct agent *agent = arg;
     const struct attempt *a = attempt_holding(arg, uuid);
-    if (a)
+    if (a) {
         *ret = (struct status_job){a->job, a->n};
-    return a != NULL;
+        return true;
+    }
+    const struct pod_holding *h = pods_holding(agent->pods, uuid);
+    return h && pods_is_ours(agent, h->pod, &ret->job, &ret->n);
+}
+
+static bool pod_on(void *arg, const char *uuid, struct status_pod *ret)
+{
+    const struct agent *agent = arg;
+    const struct pod_holding *h = pods_holding(agent->pods, uuid);
+    if (h)
+        *ret = (struct status_pod){h->namespace, h->pod, "", h->container};
+    return h != NULL;
+}
+
+static bool label_on(void *arg, const char *uuid, struct metric_pod *ret)
+{
+    const struct agent *agent = arg;
+    const struct pod_holding *h = pods_holding(agent->pods, uuid);
+    if (h)
+        *ret = (struct metric_pod){h->namespace, h->pod, h->container};
+    return h != NULL;
+}
+
+static bool user_of(void *arg, uint32_t pid, struct status_user *ret)
+{
+    struct agent *agent = arg;
+    const struct process_owner *p = sampler_owner(agent->sampler, pid);
+    if (!p)
+        return false;
+    *ret = (struct status_user){.pod = {p->name.namespace, p->name.name, p->pod.uid, ""}};
+    const struct attempt *a = p->shim ? attempt_of_shim(agent, p->shim) : NULL;
+    if (a)
+        ret->job = (struct status_job){a->job, a->n};
+    else if (!pods_is_ours(agent, p->name.name, &ret->job.job, &ret->job.n))
+        ret->job = (struct status_job){0};
+    return true;
 }
 
 static void show_status(struct agent *agent, struct text *out)
@@ -31,6 +70,9 @@ static void show_status(struct agent *agent, struct text *out)
                                     .host = sampler_host(agent->sampler),
                                     .devices = &agent->devices,
                                     .job_on = job_on,
+                                    .pod_on = pod_on,
+                                    .user_of = user_of,
+                                    .device_plugin = plugin_state_word(agent->plugin),
                                     .arg = agent};
     status_write(&in, out);
 }
@@ -55,11 +97,18 @@ static void show_metrics(struct agent *agent, struct text *out)
         {"reeve_agent_samples_sent_total",    METRIC_COUNTER, "Samples sent.", t.sent},
         {"reeve_agent_samples_dropped_total", METRIC_COUNTER, "Samples dropped before they could be sent.", t.dropped},
         {"reeve_agent_link_up",               METRIC_GAUGE,   "1: the control plane is connected.", link_is_up(agent->link)},
+        {"reeve_agent_device_plugin_serving", METRIC_GAUGE,   "1: kubelet has the GPUs from this agent.", strcmp(plugin_state_word(agent->plugin), "serving") == 0},
         {"reeve_agent_clock_skew_seconds",    METRIC_GAUGE,   "Our clock less the control plane's.", agent->clock_skew_ms, 1e-3},
     };
     /* clang-format on */
-    metrics_write(sampler_gpus(agent->sampler), sampler_host(agent->sampler), agent->options.node,
-                  own, COUNT_OF(own), out);
+    const struct metrics_input in = {.gpus = sampler_gpus(agent->sampler),
+                                     .host = sampler_host(agent->sampler),
+                                     .hostname = agent->options.node,
+                                     .own = own,
+                                     .own_count = COUNT_OF(own),
+                                     .pod_on = label_on,
+                                     .arg = agent};
+    metrics_write(&in, out);
 }
 
 static void show_health(struct agent *agent, struct text *out)

@@ -6,7 +6,8 @@
 
 bool report_is_empty(const struct report *r)
 {
-    return !r->hello && !r->host && !r->device_count && !r->attempt_count && !r->progress_count;
+    return !r->hello && !r->host && !r->device_count && !r->attempt_count && !r->progress_count &&
+           !r->has_bound;
 }
 
 static void write_hello(struct json_out *o, const struct report_hello *h)
@@ -79,6 +80,20 @@ static void write_attempt(struct json_out *o, const struct report_attempt *a)
     jo_end(o);
 }
 
+static void write_bound(struct json_out *o, const struct report_bound *b)
+{
+    jo_object(o, NULL);
+    jo_int(o, "job", b->job);
+    jo_int(o, "n", b->n);
+    jo_text(o, "namespace", b->namespace);
+    jo_text(o, "pod", b->pod);
+    jo_list(o, "devices");
+    for (size_t i = 0; i < b->device_count; i++)
+        jo_text(o, NULL, b->devices[i]);
+    jo_end(o);
+    jo_end(o);
+}
+
 void report_write(const struct report *r, struct text *out)
 {
     struct json_out o = {.text = out};
@@ -115,6 +130,12 @@ void report_write(const struct report *r, struct text *out)
             jo_int(&o, "total", r->progress[i].total);
             jo_end(&o);
         }
+        jo_end(&o);
+    }
+    if (r->has_bound) {
+        jo_list(&o, "bound");
+        for (size_t i = 0; i < r->bound_count; i++)
+            write_bound(&o, &r->bound[i]);
         jo_end(&o);
     }
     jo_end(&o);

@@ -28,6 +28,14 @@ struct report_progress {
     int64_t job, n, done, total;
 };
 
+/* GPUs that a pod of ours has, by kubelet's word. */
+struct report_bound {
+    int64_t job, n;
+    const char *namespace, *pod;
+    const char *devices[GPU_MAX_DEVICES]; /* uuids */
+    size_t device_count;
+};
+
 struct report {
     const char *boot_id, *data_id;
     int64_t seq;
@@ -42,6 +50,9 @@ struct report {
     size_t attempt_count;
     const struct report_progress *progress;
     size_t progress_count;
+    const struct report_bound *bound; /* all there are */
+    size_t bound_count;
+    bool has_bound; /* they are told, also none */
 };
 
 /* True when it says nothing at all. */

@@ -2,6 +2,7 @@
 
 #include "agent/after.h"
 #include "agent/link.h"
+#include "agent/pods.h"
 #include "agent/report.h"
 #include "base/clock.h"
 #include "base/digest.h"
@@ -151,6 +152,14 @@ static bool gather(struct report_out *r, struct text *body, int64_t *ret_next_pr
     gather_attempts(r, &g, clock_mono_ms());
     gather_devices(r, &g);
     agent->tell_host = false;
+    struct report_bound *bound = NULL; /* kilobytes, and rarely wanted */
+    size_t bound_count = 0;
+    r->sent_bound = agent->tell_bound || (r->sends_hello && pods_are_known(agent->pods));
+    if (r->sent_bound) {
+        bound = mem_new_array(struct report_bound, GPU_MAX_DEVICES);
+        bound_count = pods_bound(agent->pods, bound, GPU_MAX_DEVICES);
+    }
+    agent->tell_bound = false;
 
     const struct report_hello hello = {REEVE_VERSION, agent->isolation, agent->capacity.cpu_milli,
                                        agent->capacity.memory_bytes >> 20};
@@ -166,7 +175,10 @@ static bool gather(struct report_out *r, struct text *body, int64_t *ret_next_pr
                                   .attempts = g.attempts,
                                   .attempt_count = g.attempt_count,
                                   .progress = g.progress,
-                                  .progress_count = g.progress_count};
+                                  .progress_count = g.progress_count,
+                                  .bound = bound,
+                                  .bound_count = bound_count,
+                                  .has_bound = r->sent_bound};
     bool any = !report_is_empty(&report);
     if (any) {
         r->seq++;
@@ -176,6 +188,7 @@ static bool gather(struct report_out *r, struct text *body, int64_t *ret_next_pr
     *ret_next_progress_ms = g.next_progress_ms;
     free(g.attempts);
     free(g.progress);
+    free(bound);
     return any;
 }
 
@@ -188,6 +201,7 @@ static void mark_again(struct report_out *r)
     struct agent *agent = r->agent;
     r->is_hello_due |= r->sends_hello;
     agent->tell_host |= r->sent_host;
+    agent->tell_bound |= r->sent_bound;
     for (size_t i = 0; i < agent->devices.count; i++)
         agent->devices.items[i].tell |= r->sent_device[i];
     for (struct attempt *a = agent->attempts; a; a = a->next) {

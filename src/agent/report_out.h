@@ -14,7 +14,7 @@ struct report_out {
     void *arg;
 
     int64_t seq;
-    bool is_hello_due, sends_hello, sent_host;
+    bool is_hello_due, sends_hello, sent_host, sent_bound;
     bool sent_device[GPU_MAX_DEVICES];
     struct http_client_call *call;
     struct after *timer;

@@ -3,7 +3,8 @@
 #include "agent/after.h"
 #include "agent/energy.h"
 #include "agent/link.h"
-#include "agent/owners.h"
+#include "agent/plugin.h"
+#include "agent/pods.h"
 #include "agent/telemetry.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -27,7 +28,8 @@ struct sampler {
     struct after *host_timer;
     int64_t interval_ms;
     int64_t host_mono_ms, ours_cpu_us; /* at the last look at the machine */
-    bool is_touching;
+    bool is_touching, is_checking;
+    int64_t kept_boot_ms; /* of the last report that went to telemetry */
 };
 
 /* ---- the machine ---- */
@@ -94,10 +96,22 @@ static bool is_shim(void *arg, pid_t pid)
     return attempt_of_shim(arg, pid) != NULL;
 }
 
-static enum owner owner_of(void *arg, uint32_t pid)
+static bool is_our_pod(void *arg, const char *pod)
+{
+    int64_t job, n;
+    return pods_is_ours(arg, pod, &job, &n);
+}
+
+static enum owner owner_of(void *arg, uint32_t pid, char words[DEVICE_HOLDER_SIZE])
 {
     struct sampler *s = arg;
-    return owners_find(s->owners, pid);
+    return owners_find(s->owners, pid, words);
+}
+
+static enum owner pod_on(void *arg, const char *uuid, char words[DEVICE_HOLDER_SIZE])
+{
+    struct sampler *s = arg;
+    return pods_owner(s->agent->pods, uuid, words);
 }
 
 static bool is_held(void *arg, const char *uuid)
@@ -152,16 +166,39 @@ void sampler_begin_meters(struct sampler *s, struct attempt *a)
         feed_one(s, a, r);
 }
 
+static void judge_devices(struct sampler *s, const struct gpu_report *r)
+{
+    const struct devices_context context = {&s->agent->gate, owner_of, is_held, s, pod_on};
+    if (devices_update(&s->agent->devices, r, &context))
+        link_wake(s->agent->link);
+    plugin_feed(s->agent->plugin, r);
+}
+
+void sampler_judge(struct sampler *s)
+{
+    const struct gpu_report *r = s ? gpu_watch_last(s->watch) : NULL;
+    if (r)
+        judge_devices(s, r);
+}
+
+/* Looks for health come more often than anyone wants to keep. */
+static void keep_report(struct sampler *s, const struct gpu_report *r)
+{
+    if (s->is_checking && r->boot_ms - s->kept_boot_ms < s->interval_ms * 9 / 10)
+        return;
+    s->kept_boot_ms = r->boot_ms;
+    telemetry_add_gpus(s->agent->telemetry, r);
+}
+
 static void on_report(void *arg, const struct gpu_report *r)
 {
     struct sampler *s = arg;
     struct agent *agent = s->agent;
-    const struct devices_context context = {&agent->gate, owner_of, is_held, s};
-    if (devices_update(&agent->devices, r, &context))
-        link_wake(agent->link);
+    judge_devices(s, r);
     owners_sweep(s->owners);
     feed_meters(s, r);
-    telemetry_add_gpus(agent->telemetry, r);
+    keep_report(s, r);
+    pods_look(agent->pods);
     for (uint32_t i = 0; i < r->event_count; i++) {
         const struct gpu_event *ev = &r->events[i];
         const char *uuid = ev->device < r->device_count ? r->devices[ev->device].info.uuid : "";
@@ -189,7 +226,7 @@ int sampler_start(struct agent *agent, struct sampler **ret, struct err *e)
     struct sampler *s = mem_new(struct sampler);
     s->agent = agent;
     s->interval_ms = agent->options.sample_ms ? agent->options.sample_ms : 5000;
-    s->owners = owners_new(is_shim, agent);
+    s->owners = owners_new(is_shim, is_our_pod, agent, agent->options.pod_logs);
     s->host = host_open("/proc", true);
     const struct gpu_watch_config config = {.backend = agent->options.gpu,
                                             .library = agent->options.gpu_library,
@@ -268,6 +305,26 @@ void sampler_touch(struct sampler *s)
         return;
     s->is_touching = true;
     gpu_watch_sample_now(s->watch, on_touched, s);
+}
+
+static void on_checked(void *arg, const struct gpu_report *report, const struct err *e)
+{
+    struct sampler *s = arg;
+    (void)report, (void)e;
+    s->is_checking = false;
+}
+
+void sampler_check(struct sampler *s)
+{
+    if (s->is_checking || s->is_touching)
+        return;
+    s->is_checking = true;
+    gpu_watch_sample_now(s->watch, on_checked, s);
+}
+
+const struct process_owner *sampler_owner(const struct sampler *s, uint32_t pid)
+{
+    return owners_get(s->owners, pid);
 }
 
 int sampler_helper_pid(const struct sampler *s)

@@ -7,6 +7,7 @@
 #define AGENT_SAMPLER_H
 
 #include "agent/agent.h"
+#include "agent/owners.h"
 #include "gpu/watch.h"
 
 int sampler_start(struct agent *agent, struct sampler **ret, struct err *e);
@@ -27,8 +28,16 @@ void sampler_fresh_host(struct sampler *s);
 /* The set of jobs changed: sample soon. */
 void sampler_touch(struct sampler *s);
 
+/* Sample for the sake of the devices' health: kept nowhere. */
+void sampler_check(struct sampler *s);
+/* Judge the last report anew: who holds which GPU has changed. */
+void sampler_judge(struct sampler *s);
+
 /* A's energy is counted from the last report on. */
 void sampler_begin_meters(struct sampler *s, struct attempt *a);
+
+/* What is known of a process that was on a GPU in the last report; NULL: nothing. */
+const struct process_owner *sampler_owner(const struct sampler *s, uint32_t pid);
 
 int sampler_helper_pid(const struct sampler *s);
 

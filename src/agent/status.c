@@ -71,6 +71,46 @@ static void write_six(struct json_out *o, const struct status_input *in)
     jo_bool(o, "available", is_available(in, d));
 }
 
+static void write_job(struct json_out *o, bool is_there, const struct status_job *job)
+{
+    if (!is_there) {
+        jo_null(o, "job");
+        return;
+    }
+    jo_object(o, "job");
+    jo_int(o, "id", job->job);
+    jo_int(o, "attempt", job->n);
+    jo_end(o);
+}
+
+static void write_pod(struct json_out *o, bool is_there, const struct status_pod *pod)
+{
+    if (!is_there) {
+        jo_null(o, "pod");
+        return;
+    }
+    jo_object(o, "pod");
+    jo_text(o, "namespace", pod->namespace);
+    jo_text(o, "name", pod->name);
+    jo_text(o, "uid", pod->uid);
+    jo_text(o, "container", pod->container);
+    jo_end(o);
+}
+
+static void write_user(struct json_out *o, const struct status_input *in,
+                       const struct gpu_process *p)
+{
+    struct status_user u;
+    bool known = in->user_of && in->user_of(in->arg, p->pid, &u);
+    jo_object(o, NULL);
+    jo_int(o, "pid", p->pid);
+    add_reading(o, "used_bytes", p->used_bytes, 1);
+    add_reading(o, "sm_util_pct", p->sm_util_pct, 1);
+    write_job(o, known && u.job.job, &u.job);
+    write_pod(o, known && (u.pod.name[0] || u.pod.uid[0]), &u.pod);
+    jo_end(o);
+}
+
 static void write_device(struct json_out *o, const struct status_input *in,
                          const struct gpu_device *d)
 {
@@ -79,6 +119,7 @@ static void write_device(struct json_out *o, const struct status_input *in,
         if (strcmp(in->devices->items[v].uuid, d->info.uuid) == 0)
             view = &in->devices->items[v];
     struct status_job job;
+    struct status_pod pod;
     const struct gpu_sample *s = &d->sample;
     jo_object(o, NULL);
     jo_int(o, "index", d->info.index);
@@ -90,15 +131,13 @@ static void write_device(struct json_out *o, const struct status_input *in,
     jo_text(o, "reason", d->reason[0] ? d->reason : view ? view->why : "");
     jo_bool(o, "busy", view && view->busy.busy);
     jo_bool(o, "foreign", view && view->foreign);
-    if (in->job_on(in->arg, d->info.uuid, &job)) {
-        jo_object(o, "job");
-        jo_int(o, "id", job.job);
-        jo_int(o, "attempt", job.n);
-        jo_end(o);
-    } else {
-        jo_null(o, "job");
-    }
+    write_job(o, in->job_on(in->arg, d->info.uuid, &job), &job);
+    write_pod(o, in->pod_on && in->pod_on(in->arg, d->info.uuid, &pod), &pod);
     jo_int(o, "processes", s->process_total);
+    jo_list(o, "users");
+    for (uint32_t i = 0; i < s->process_count; i++)
+        write_user(o, in, &s->processes[i]);
+    jo_end(o);
     for (size_t i = 0; i < GPU_READING_COUNT; i++)
         add_reading(o, gpu_readings[i].name, s->readings[i], 1);
     add_reading(o, "last_xid", d->last_xid, 1);
@@ -140,6 +179,7 @@ void status_write(const struct status_input *in, struct text *out)
     jo_time(&o, "time", in->wall_ms);
     jo_int(&o, "sample_ms", in->sample_ms);
     jo_text(&o, "link", in->link);
+    jo_text(&o, "device_plugin", in->device_plugin);
     jo_text(&o, "gpu_backend", in->gpus ? in->gpus->backend : "");
     jo_text(&o, "driver_version", in->gpus ? in->gpus->driver_version : "");
     jo_text(&o, "reason", in->gpus ? in->gpus->reason : "the GPUs have not been looked at yet");

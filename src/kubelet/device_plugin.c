@@ -15,6 +15,7 @@
 #include <sys/un.h>
 
 #define LOOK_MS       10000 /* between looks when nothing happens */
+#define ABSENT_MS     2000  /* the same while kubelet has no folder */
 #define SOON_MS       20    /* after a change in the folder: several come at once */
 #define LISTEN_MS     5000  /* kubelet has taken us: so long for it to begin to listen */
 #define OTHER_MS      1000  /* to the second look, when another plugin seems to be there */
@@ -58,7 +59,7 @@ struct device_plugin {
     struct grpc_client *registrar;
     struct grpc_call *registering;
     struct file_id registered; /* kubelet's socket that we have registered at, or tried to */
-    bool is_registered;
+    bool is_registered, was_listened_to;
     uint64_t registered_ms, not_before_ms;
     unsigned failures;
 };
@@ -298,6 +299,7 @@ static void list_and_watch(void *arg, struct grpc_request *r, const uint8_t *mes
         return;
     }
     p->watchers[p->watcher_count++] = r;
+    p->was_listened_to = true;
     grpc_stream_open(r, on_watcher_gone, p);
     say_devices(p, r);
     look_in(p, 0);
@@ -355,6 +357,7 @@ static void on_registered(void *arg, const struct grpc_reply *reply)
         return;
     }
     p->is_registered = true;
+    p->was_listened_to = p->watcher_count > 0; /* it may listen before it answers */
     p->registered_ms = uv_now(p->loop);
     look(p);
 }
@@ -398,6 +401,7 @@ static void look(struct device_plugin *p)
         unwatch(p);
         stop_serving(p);
         set_state(p, PLUGIN_ABSENT, "there is no kubelet here");
+        look_in(p, ABSENT_MS);
         return;
     }
     watch_folder(p);
@@ -414,7 +418,7 @@ static void look(struct device_plugin *p)
             set_state(p, PLUGIN_SERVING, "");
             return;
         }
-        if (age_ms < LISTEN_MS) {
+        if (age_ms < LISTEN_MS && !p->was_listened_to) {
             look_in(p, LISTEN_MS - age_ms);
             return;
         }

@@ -138,10 +138,9 @@ static void submit_end(struct grpc_request *r, nghttp2_session *session)
         nghttp2_submit_trailer(session, r->stream, pairs + 2, count - 2);
         return;
     }
-    /* Nothing but the end: headers and trailers are one. */
+    /* Nothing but the end: headers and trailers are one. Who goes on sending is passed over, and
+     * reset when the time for a request is over: a reset now would overtake the answer. */
     nghttp2_submit_response(session, r->stream, pairs, count, NULL);
-    if (!r->is_whole) /* and nobody reads the rest of the request */
-        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, r->stream, NGHTTP2_NO_ERROR);
 }
 
 static ssize_t read_out(nghttp2_session *session, int32_t stream, uint8_t *buf, size_t room,

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "kube/path.h"
 
+#include <dirent.h>
+
 enum { MOUNTS_MOST = 64, SECRETS_MOST = 16, TEMPLATES_MOST = 256, FILE_MOST = 256 * 1024 };
 
 void kube_settings_init(struct kube_settings *s)
@@ -12,15 +14,18 @@ void kube_settings_init(struct kube_settings *s)
     *s = (struct kube_settings){.cpu_request_milli = 100, .memory_request_mib = 256, .grace_s = 30};
 }
 
+static void mount_done(struct kube_mount *m)
+{
+    free(m->name);
+    free(m->source);
+    free(m->server);
+    free(m->path);
+}
+
 static void mounts_done(struct kube_settings *s)
 {
-    for (size_t i = 0; i < s->mount_count; i++) {
-        struct kube_mount *m = &s->mounts[i];
-        free(m->name);
-        free(m->source);
-        free(m->server);
-        free(m->path);
-    }
+    for (size_t i = 0; i < s->mount_count; i++)
+        mount_done(&s->mounts[i]);
     free(s->mounts);
     s->mounts = NULL;
     s->mount_count = 0;
@@ -128,14 +133,31 @@ static int read_mount(const json_t *object, struct kube_mount *ret, struct err *
     return 0;
 }
 
+/* In place of the one of that name that an earlier text had, else behind all. FIRST: where those of
+ * this text begin. */
+static int add_mount(struct kube_settings *s, struct kube_mount *one, size_t first, struct err *e)
+{
+    for (size_t i = 0; i < s->mount_count; i++) {
+        if (strcmp(s->mounts[i].name, one->name) != 0)
+            continue;
+        if (i >= first) {
+            err_set(e, ERR_INVALID, "there are two mounts called '%s'", one->name);
+            mount_done(one);
+            return -1;
+        }
+        mount_done(&s->mounts[i]);
+        s->mounts[i] = *one;
+        return 0;
+    }
+    s->mounts = mem_resize_array(s->mounts, s->mount_count + 1);
+    s->mounts[s->mount_count++] = *one;
+    return 0;
+}
+
 static int read_mounts(struct kube_settings *s, const json_t *list, struct err *e)
 {
-    size_t i;
+    size_t i, first = s->mount_count;
     json_t *item;
-    if (!list)
-        return 0;
-    mounts_done(s);
-    s->mounts = mem_new_array(struct kube_mount, json_array_size(list) + 1);
     json_array_foreach((json_t *)list, i, item)
     {
         struct kube_mount one = {0};
@@ -143,10 +165,8 @@ static int read_mounts(struct kube_settings *s, const json_t *list, struct err *
             err_wrap(e, "mounts[%zu]", i);
             return err_blame(e, "mounts[%zu]", i);
         }
-        bool twice = kube_settings_mount(s, one.name) != NULL;
-        s->mounts[s->mount_count++] = one;
-        if (twice)
-            return err_set(e, ERR_INVALID, "there are two mounts called '%s'", one.name);
+        if (add_mount(s, &one, first, e) < 0)
+            return -1;
     }
     return 0;
 }
@@ -328,11 +348,33 @@ int kube_settings_parse(struct kube_settings *s, const char *p, size_t len, stru
     return check(s, e);
 }
 
-int kube_settings_read(struct kube_settings *s, const char *path, struct err *e)
+static int read_file(struct kube_settings *s, const char *path, struct err *e)
 {
     auto_free char *text = NULL;
     size_t len;
     if (file_read(path, FILE_MOST, &text, &len, e) < 0 || kube_settings_parse(s, text, len, e) < 0)
         return err_wrap(e, "could not read the cluster's settings '%s'", path);
     return 0;
+}
+
+static int is_settings_file(const struct dirent *entry)
+{
+    const char *dot = strrchr(entry->d_name, '.');
+    return entry->d_name[0] != '.' && dot && strcmp(dot, ".yaml") == 0;
+}
+
+int kube_settings_read(struct kube_settings *s, const char *path, struct err *e)
+{
+    struct dirent **entries;
+    int rc = 0, count = scandir(path, &entries, is_settings_file, alphasort);
+    if (count < 0)
+        return read_file(s, path, e);
+    for (int i = 0; i < count; i++) {
+        auto_free char *file = mem_printf("%s/%s", path, entries[i]->d_name);
+        if (rc == 0)
+            rc = read_file(s, file, e);
+        free(entries[i]);
+    }
+    free(entries);
+    return rc;
 }

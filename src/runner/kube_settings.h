@@ -64,8 +64,10 @@ struct kube_settings {
 void kube_settings_init(struct kube_settings *s);
 void kube_settings_done(struct kube_settings *s);
 
-/* YAML or JSON, over what S has: ERR_INVALID names the field. Unknown fields are errors. */
+/* YAML or JSON, over what S has; mounts are added, in place of those of the same name.
+ * ERR_INVALID names the field. Unknown fields are errors. */
 int kube_settings_parse(struct kube_settings *s, const char *p, size_t len, struct err *e);
+/* A file, or a folder of files NAME.yaml, one after the other by their names. */
 int kube_settings_read(struct kube_settings *s, const char *path, struct err *e);
 
 /* NULL: there is no place of that name. */

@@ -3,9 +3,11 @@
 #include "test.h"
 
 /* Processes from 100 to 199 are ours, those from 900 on are not known to /proc. */
-static enum owner owner_of(void *arg, uint32_t pid)
+static enum owner owner_of(void *arg, uint32_t pid, char words[DEVICE_HOLDER_SIZE])
 {
     (void)arg;
+    if (pid >= 300 && pid < 400)
+        strcpy(words, "pod lab/notebook");
     return pid >= 900 ? OWNER_UNKNOWN : pid >= 100 && pid < 200 ? OWNER_OURS : OWNER_OTHER;
 }
 
@@ -117,5 +119,71 @@ TEST("a device that is not well takes no job, and the reason is said")
     CHECK_TEXT(why, "it is hung: a call did not come back");
     CHECK_TEXT(device_health_word(GPU_HUNG), "faulty");
     CHECK_TEXT(device_health_word(GPU_LOST), "gone");
+    free(d);
+}
+
+/* Device 0 is held by a pod of ours, device 1 by somebody else's. */
+static enum owner pod_on(void *arg, const char *uuid, char words[DEVICE_HOLDER_SIZE])
+{
+    (void)arg;
+    if (strcmp(uuid, "GPU-0") == 0)
+        return OWNER_OURS;
+    if (strcmp(uuid, "GPU-1") != 0)
+        return OWNER_UNKNOWN;
+    strcpy(words, "pod team-a/trainer");
+    return OWNER_OTHER;
+}
+
+static bool look_with_pods(struct devices *d, const struct gpu_report *r)
+{
+    return devices_update(d, r,
+                          &(struct devices_context){&limits, owner_of, held_is, NULL, pod_on});
+}
+
+TEST("a pod of ours makes a device ours, also its processes that we cannot see")
+{
+    struct devices *d = calloc(1, sizeof *d);
+    auto_free struct gpu_report *r = a_report(1);
+    add_process(&r->devices[0], 900, 4 * GIB, 90);
+    look_with_pods(d, r);
+    look_with_pods(d, r);
+    CHECK(d->items[0].is_ours && !d->items[0].foreign && !d->items[0].busy.busy);
+    CHECK_INT(d->items[0].use.free_mib, 10240);
+    CHECK_TEXT(d->items[0].why, "");
+    add_process(&r->devices[0], 50, GIB, 5);
+    look_with_pods(d, r);
+    CHECK(d->items[0].foreign);
+    free(d);
+}
+
+TEST("somebody else's pod makes a device foreign, idle as it may be, and is named")
+{
+    struct devices *d = calloc(1, sizeof *d);
+    auto_free struct gpu_report *r = a_report(2);
+    look_with_pods(d, r);
+    CHECK(d->items[1].foreign && !d->items[1].is_ours && !d->items[1].busy.busy);
+    CHECK_TEXT(d->items[1].why, "pod team-a/trainer");
+    tell_all(d);
+    CHECK(!look_with_pods(d, r));
+    CHECK(look(d, r, NULL)); /* it has gone */
+    CHECK(!d->items[1].foreign);
+    CHECK_TEXT(d->items[1].why, "");
+    free(d);
+}
+
+TEST("a process in a pod that kubelet has given no device is named by its pod")
+{
+    struct devices *d = calloc(1, sizeof *d);
+    auto_free struct gpu_report *r = a_report(1);
+    add_process(&r->devices[0], 300, GIB, 5);
+    look(d, r, NULL);
+    CHECK(d->items[0].foreign);
+    CHECK_TEXT(d->items[0].why, "pod lab/notebook");
+    tell_all(d);
+    r->devices[0].sample.process_count = 0;
+    add_process(&r->devices[0], 50, 0, 0);
+    CHECK(look(d, r, NULL));
+    CHECK(d->items[0].foreign);
+    CHECK_TEXT(d->items[0].why, "");
     free(d);
 }

@@ -50,3 +50,23 @@ TEST("the interval of samples is held to its range")
     CHECK_INT(o.sample_ms, 1000);
     option_done(&agent_option_table, &o);
 }
+
+TEST("what is said about kubelet is checked before anything begins")
+{
+    struct agent_options o = {0};
+    CHECK_OK(READ(&o, S("--device-plugin"), S("auto"), S("--plugin-mount"), S("/a:/b"),
+                  S("--plugin-mount"), S("/c"), S("--plugin-env"), S("A_1=x=y")));
+    CHECK_INT(o.plugin_mounts.count, 2);
+    CHECK_TEXT(o.plugin_resource, "nvidia.com/gpu");
+    option_done(&agent_option_table, &o);
+    CHECK_FAILS(READ(&o, S("--device-plugin"), S("yes")), ERR_INVALID, "off, auto or on");
+    CHECK_FAILS(READ(&o, S("--kubelet-dir"), S("here")), ERR_INVALID, "absolute");
+    CHECK_FAILS(READ(&o, S("--plugin-resource"), S("gpu")), ERR_INVALID, "nvidia.com/gpu");
+    CHECK_FAILS(READ(&o, S("--plugin-cdi"), S("a/b/c")), ERR_INVALID, "plugin-cdi");
+    CHECK_FAILS(READ(&o, S("--plugin-mount"), S("a:/b")), ERR_INVALID, "plugin-mount");
+    CHECK_FAILS(READ(&o, S("--plugin-mount"), S("/a:b")), ERR_INVALID, "plugin-mount");
+    CHECK_FAILS(READ(&o, S("--plugin-mount"), S("/a:/b:ro:rw")), ERR_INVALID, "plugin-mount");
+    CHECK_FAILS(READ(&o, S("--plugin-env"), S("=x")), ERR_INVALID, "NAME=VALUE");
+    CHECK_FAILS(READ(&o, S("--plugin-env"), S("1A=x")), ERR_INVALID, "NAME=VALUE");
+    CHECK_FAILS(READ(&o, S("--plugin-env"), S("A")), ERR_INVALID, "NAME=VALUE");
+}

@@ -76,3 +76,29 @@ TEST("a report carries the fields of the protocol")
         "{\"id\":\"b\",\"job\":8,\"n\":2,\"state\":\"refused\",\"ago_ms\":0,\"why\":\"full\"}],"
         "\"progress\":[{\"job\":7,\"n\":1,\"done\":3,\"total\":12}]}");
 }
+
+TEST("devices that kubelet has given to pods of ours are told as a whole, also none")
+{
+    auto_text struct text t = {0};
+    const struct report_bound bound[] = {{.job = 7,
+                                          .n = 1,
+                                          .namespace = "reeve",
+                                          .pod = "reeve-main-7-1",
+                                          .devices = {"GPU-1", "GPU-2"},
+                                          .device_count = 2}};
+    CHECK(!report_is_empty(&(struct report){.has_bound = true}));
+    report_write(&(struct report){.boot_id = "b",
+                                  .data_id = "d",
+                                  .seq = 1,
+                                  .bound = bound,
+                                  .bound_count = 1,
+                                  .has_bound = true},
+                 &t);
+    CHECK_TEXT(text_get(&t),
+               "{\"boot_id\":\"b\",\"data_id\":\"d\",\"seq\":1,\"bound\":[{\"job\":7,\"n\":1,"
+               "\"namespace\":\"reeve\",\"pod\":\"reeve-main-7-1\","
+               "\"devices\":[\"GPU-1\",\"GPU-2\"]}]}");
+    text_clear(&t);
+    report_write(&(struct report){.boot_id = "b", .data_id = "d", .seq = 2, .has_bound = true}, &t);
+    CHECK_TEXT(text_get(&t), "{\"boot_id\":\"b\",\"data_id\":\"d\",\"seq\":2,\"bound\":[]}");
+}

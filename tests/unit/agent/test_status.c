@@ -9,9 +9,9 @@ static bool no_job(void *arg, const char *uuid, struct status_job *ret)
     return false;
 }
 
-static enum owner others(void *arg, uint32_t pid)
+static enum owner others(void *arg, uint32_t pid, char words[DEVICE_HOLDER_SIZE])
 {
-    (void)arg, (void)pid;
+    (void)arg, (void)pid, (void)words;
     return OWNER_OTHER;
 }
 

@@ -588,6 +588,20 @@ TEST("half a message, two messages, no gRPC at all: each is answered by its code
     end(&s);
 }
 
+TEST("who goes on sending what was refused is told why")
+{
+    struct scene s;
+    begin(&s, NULL);
+    struct rude r = {.body = "\0\xff\xff\xff\xff", .body_len = 5};
+    rude_begin(&s, &r);
+    rude_ask(&r, "application/grpc");
+    for (int turn = 0; turn < 4; turn++)
+        rude_turn(&s, &r);
+    CHECK_TEXT(r.status, "8");
+    rude_end(&r);
+    end(&s);
+}
+
 TEST("a thousand calls that are reset at once, and a peer that goes in the middle, leave nothing")
 {
     struct scene s;

@@ -1,3 +1,5 @@
+#include "base/file.h"
+#include "base/mem.h"
 #include "kube_words.h"
 
 static struct kube_settings s;
@@ -22,6 +24,33 @@ TEST("settings are read, and later ones replace earlier ones")
     CHECK_TEXT(s.image, "b");
     CHECK_TEXT(s.ns, "jobs");
     kube_settings_done(&s);
+}
+
+static void put(const char *folder, const char *name, const char *text)
+{
+    auto_free char *path = mem_printf("%s/%s", folder, name);
+    CHECK_OK(file_replace(path, text, strlen(text), 0600, &test_err));
+}
+
+TEST("a folder's files are read in the order of their names, and mounts add up")
+{
+    char folder[] = "/tmp/test-settings-XXXXXX";
+    kube_settings_init(&s);
+    CHECK(mkdtemp(folder));
+    put(folder, "20-b.yaml",
+        "{image: second, mounts: [{name: a, claim: new}, {name: c, claim: c}]}");
+    put(folder, "10-a.yaml", "{image: first, runner: kube-job, mounts: [{name: a, claim: old}]}");
+    put(folder, "30-notes.txt", "no: [settings");
+    put(folder, ".hidden.yaml", "no: [settings");
+    CHECK_OK(kube_settings_read(&s, folder, &test_err));
+    CHECK_TEXT(s.image, "second");
+    CHECK_TEXT(s.runner, "kube-job");
+    CHECK_INT(s.mount_count, 2);
+    CHECK_TEXT(kube_settings_mount(&s, "a")->source, "new");
+    put(folder, "40-bad.yaml", "image: 7");
+    CHECK_FAILS(kube_settings_read(&s, folder, &test_err), ERR_INVALID, "40-bad.yaml");
+    kube_settings_done(&s);
+    file_remove_tree(folder, NULL);
 }
 
 TEST("what makes no sense is refused by name")
