@@ -78,10 +78,12 @@ static const struct kube_container *find_container(const struct kube_pod *p, con
     return only;
 }
 
+/* Kubelet says 137 of containers, too, that it never made as it did not take their pod in. */
 static const struct kube_container *failed_init(const struct kube_pod *p)
 {
     for (const struct kube_container *c = p->containers; c; c = c->next)
-        if (c->is_init && c->state == KUBE_TERMINATED && c->exit_code != 0)
+        if (c->is_init && c->state == KUBE_TERMINATED && c->exit_code != 0 &&
+            strcmp(c->reason, "ContainerStatusUnknown") != 0)
             return c;
     return NULL;
 }

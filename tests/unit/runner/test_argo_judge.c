@@ -33,7 +33,9 @@
         "\",\"startedAt\":\"2026-11-25T07:00:01Z\",\"finishedAt\":\"2026-11-25T07:00:05Z\"}")
 #define WAITS(reason) "\"phase\":\"Pending\"," MAIN("\"waiting\":{\"reason\":\"" reason "\"}")
 #define REJECTED                                                                                   \
-    "\"phase\":\"Failed\",\"reason\":\"OutOfnvidia.com/gpu\",\"message\":\"Pod was rejected\""
+    "\"phase\":\"Failed\",\"reason\":\"OutOfnvidia.com/gpu\",\"message\":\"Pod was rejected\","    \
+    "\"initContainerStatuses\":[{\"name\":\"init\",\"state\":{\"terminated\":{\"exitCode\":137,"   \
+    "\"reason\":\"ContainerStatusUnknown\"}}}]"
 #define UNSCHEDULABLE                                                                              \
     "\"phase\":\"Pending\",\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\","       \
     "\"reason\":\"Unschedulable\",\"message\":\"1 Insufficient nvidia.com/gpu\"}]"
