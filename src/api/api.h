@@ -38,6 +38,7 @@ struct api_config {
     bool source_open;  /* /submit, /queue and /jobs/{id} need no token on loopback */
     int64_t sample_ms; /* how often agents sample; they are told */
     const struct template_set *templates;
+    const char *allow_tolerations; /* that jobs may have: "key,key=value:Effect", "*"; NULL: none */
 
     const struct log_store_ops *log_ops;
     struct log_store *logs;

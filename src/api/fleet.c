@@ -24,7 +24,9 @@ enum device_state device_state(const struct fleet_view *v, const struct device *
 bool device_is_shown(const struct fleet_view *v, const struct device *d)
 {
     const struct node *n = fleet_node(v, d->node);
-    return n && n->state != NODE_RETIRED_;
+    /* One that a cluster counted, and that goes by its own name now, was never another one. */
+    bool renamed = d->health == DEVICE_GONE && d->attempt == NO_ROW && device_is_counted(d);
+    return n && n->state != NODE_RETIRED_ && !renamed;
 }
 
 void device_time_now(const struct fleet_view *v, const struct device *d, int64_t now_ms,
@@ -210,7 +212,11 @@ static void write_node(struct fleet_writer *w, struct json_out *o, const struct 
         jo_null(o, "memory");
         jo_null(o, "isolation");
     }
-    jo_bool(o, "connected", link.linked);
+    jo_bool(o, "connected", n->cluster[0] ? n->state == NODE_READY : link.linked);
+    jo_text(o, "cluster", n->cluster[0] ? n->cluster : NULL);
+    jo_bool(o, "cordoned", n->cordoned);
+    job_write_sentence(o, "refuses", &w->call->caller, n->share_why);
+    jo_int(o, "foreign_gpus", n->foreign_gpus);
     if (link.has_skew)
         jo_int(o, "skew_ms", link.skew_ms);
     else
@@ -219,7 +225,8 @@ static void write_node(struct fleet_writer *w, struct json_out *o, const struct 
     jo_list(o, "devices");
     for (uint32_t d = n->devices ? n->first_device : NO_ROW; d != NO_ROW;) {
         const struct device *device = fleet_device(v, d);
-        write_device(w, o, device);
+        if (device_is_shown(v, device))
+            write_device(w, o, device);
         d = device->next_on_node;
     }
     jo_end(o);

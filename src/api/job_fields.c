@@ -6,6 +6,7 @@
 #include "api/job_json.h"
 #include "api/job_show.h"
 #include "base/mem.h"
+#include "core/explain/explain.h"
 
 enum need {
     NEEDS_NAME = 1,
@@ -130,6 +131,14 @@ static void write_devices(struct job_writer *w, struct json_out *o, const struct
     jo_end(o);
 }
 
+/* How it came to its node. */
+static void write_placed_by(struct job_writer *w, struct json_out *o, const struct job_field *d,
+                            const struct job_facts *f)
+{
+    const struct node *n = fleet_node(w->view, f->attempt ? f->attempt->node : f->last_node);
+    job_write_sentence(o, d->name, w->caller, explain_choice(w->view, n, f->gpus));
+}
+
 /* When it may start; all zero for a job that does not wait, or of which nothing is known. */
 static const struct when_start *start_of(struct job_writer *w, const struct job_facts *f)
 {
@@ -248,6 +257,8 @@ static void write_reason_code(struct job_writer *w, struct json_out *o, const st
         code = reason_of(w, f->open)->code;
     else if (is_being_cancelled(f))
         code = "cancelling";
+    else if (f->attempt && f->attempt->why[0])
+        code = "starting";
     else if (!f->open && f->outcome != OUTCOME_NONE)
         code = outcome_name(f->outcome);
     write_text_or_null(o, d->name, code);
@@ -393,6 +404,43 @@ static void on_warning(struct json_out *o, const char *name, const struct json_p
     jo_text(o, NULL, text_get(&t));
 }
 
+/* {"a": "b"} of "a=b". */
+static void write_selector(struct job_writer *w, struct json_out *o, const struct job_field *d,
+                           const struct job_facts *f)
+{
+    (void)w;
+    jo_object(o, d->name);
+    for (const char *at = f->selector; at && *at;) {
+        size_t len = strcspn(at, ","), key = strcspn(at, "=,");
+        auto_free char *name = mem_strndup(at, key);
+        auto_free char *value = mem_strndup(at + key + 1, len > key ? len - key - 1 : 0);
+        jo_text(o, name, value);
+        at += len + (at[len] == ',');
+    }
+    jo_end(o);
+}
+
+static void write_tolerations(struct job_writer *w, struct json_out *o, const struct job_field *d,
+                              const struct job_facts *f)
+{
+    (void)w;
+    jo_list(o, d->name);
+    for (const char *at = f->tolerations; at && *at;) {
+        size_t len = strcspn(at, ",");
+        auto_free char *one = mem_strndup(at, len);
+        jo_text(o, NULL, one);
+        at += len + (at[len] == ',');
+    }
+    jo_end(o);
+}
+
+static void write_spec_list(struct job_writer *w, struct json_out *o, const struct job_field *d,
+                            const struct job_facts *f)
+{
+    const struct job_spec *spec = spec_of(w, f);
+    write_part(o, d->name, spec, part_of(d, spec), "[]");
+}
+
 static void write_warnings(struct job_writer *w, struct json_out *o, const struct job_field *d,
                            const struct job_facts *f)
 {
@@ -444,6 +492,7 @@ static const struct job_field fields[] = {
     {"wait_ms",          SIGHT_EXISTS, 0,          write_wait,        0},
     {"node",             SIGHT_EXISTS, 0,          write_node,        0},
     {"devices",          SIGHT_EXISTS, 0,          write_devices,     0},
+    {"placed_by",        SIGHT_ALL,    ONE_ONLY,   write_placed_by,   0},
     {"run_ms",           SIGHT_COST,   0,          write_run,         0},
     {"team",             SIGHT_COST,   0,          write_team,        0},
     {"gpus",             SIGHT_COST,   0,          write_number,      FACT(gpus)},
@@ -467,6 +516,12 @@ static const struct job_field fields[] = {
     {"work_dir",         SIGHT_ALL,    NEEDS_SPEC, write_spec_text,   SPEC(work_dir)},
     {"config_file",      SIGHT_ALL,    NEEDS_SPEC, write_spec_text,   SPEC(config_file)},
     {"progress_pattern", SIGHT_ALL,    NEEDS_SPEC, write_spec_text,   SPEC(progress)},
+    {"image",            SIGHT_ALL,    NEEDS_SPEC, write_spec_text,   SPEC(image)},
+    {"runner",           SIGHT_ALL,    NEEDS_SPEC, write_spec_text,   SPEC(runner)},
+    {"template",         SIGHT_ALL,    NEEDS_SPEC, write_spec_text,   SPEC(template)},
+    {"mounts",           SIGHT_ALL,    NEEDS_SPEC, write_spec_list,   SPEC(mounts)},
+    {"node_selector",    SIGHT_ALL,    0,          write_selector,    0},
+    {"tolerations",      SIGHT_ALL,    0,          write_tolerations, 0},
     {"warnings",         SIGHT_ALL,    NEEDS_SPEC, write_warnings,    0},
     {"attempts",         SIGHT_ALL,    ONE_ONLY,   write_attempts,    0},
     {"why",              SIGHT_ALL,    ONE_ONLY,   write_why,         0},

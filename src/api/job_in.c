@@ -1,5 +1,6 @@
 #include "api/job_in.h"
 
+#include "api/job_cluster.h"
 #include "base/json_out.h"
 #include "base/mem.h"
 #include "node/progress.h"
@@ -21,12 +22,13 @@ struct job_in {
     const json_t *gpu_memory, *cpu, *memory, *time_limit;
     int64_t gpus, retries;
     bool exclusive;
+    struct job_cluster cluster;
 };
 
 #define AT(member) offsetof(struct job_in, member)
 static const struct json_field fields[] = {
     {"name", JSON_FIELD_TEXT, AT(name), .least = 1, .most = JOB_NAME_MOST},
-    {"command", JSON_FIELD_ARRAY, AT(command), true, 1, JOB_ARGS_MOST},
+    {"command", JSON_FIELD_ARRAY, AT(command), .least = 0, .most = JOB_ARGS_MOST},
     {"env", JSON_FIELD_OBJECT, AT(env)},
     {"gpus", JSON_FIELD_INT, AT(gpus), .least = 0, .most = JOB_GPUS_MOST},
     {"gpu_memory", JSON_FIELD_ANY, AT(gpu_memory)},
@@ -41,16 +43,22 @@ static const struct json_field fields[] = {
     {"work_dir", JSON_FIELD_TEXT, AT(work_dir), .least = 1, .most = PATH_BYTES_MOST},
     {"config_file", JSON_FIELD_TEXT, AT(config_file), .least = 1, .most = PATH_BYTES_MOST},
     {"progress", JSON_FIELD_TEXT, AT(progress), .least = 1, .most = PATTERN_BYTES_MOST},
+    {"image", JSON_FIELD_TEXT, AT(cluster.image), .least = 1, .most = PATH_BYTES_MOST},
+    {"runner", JSON_FIELD_TEXT, AT(cluster.runner), .least = 1, .most = KEY_BYTES_MOST},
+    {"template", JSON_FIELD_OBJECT, AT(cluster.template)},
+    {"mounts", JSON_FIELD_ARRAY, AT(cluster.mounts)},
+    {"node_selector", JSON_FIELD_OBJECT, AT(cluster.node_selector)},
+    {"tolerations", JSON_FIELD_ARRAY, AT(cluster.tolerations)},
 };
 #undef AT
 
 /* Known words of what is planned: taken and not followed would be a lie. */
 static const char *const not_yet[] = {
-    "image",     "mig_profile", "priority",        "project",  "queue",   "gpu_model",
-    "gpu_share", "depends_on",  "array",           "sweep",    "gang",    "node",
-    "nodes",     "node_labels", "preemptible",     "template", "secret",  "secrets",
-    "budget",    "deadline",    "not_before",      "schedule", "volumes", "checkpoint",
-    "notify",    "reservation", "service_account",
+    "mig_profile", "priority",   "project",     "queue",       "gpu_model",
+    "gpu_share",   "depends_on", "array",       "sweep",       "gang",
+    "node",        "nodes",      "node_labels", "preemptible", "secret",
+    "secrets",     "budget",     "deadline",    "not_before",  "schedule",
+    "volumes",     "checkpoint", "notify",      "reservation", "service_account",
 };
 
 static int invalid(struct err *e, const char *field, const char *why)
@@ -143,8 +151,15 @@ static int read_cpu(const json_t *value, int64_t *ret, struct err *e)
 
 /* ---- parts of the spec ---- */
 
-static int check_command(const json_t *command, struct err *e)
+/* An image and a template may bring their own. */
+static int check_command(const struct job_in *in, struct err *e)
 {
+    const json_t *command = in->command;
+    bool needed = !job_cluster_runs_itself(&in->cluster);
+    if (in->cluster.template && json_array_size(command))
+        return invalid(e, "command", "has no meaning for a job that runs a template");
+    if (!json_array_size(command))
+        return needed ? invalid(e, "command", command ? "is empty" : "is missing") : 0;
     for (size_t i = 0; i < json_array_size(command); i++) {
         const json_t *arg = json_array_get(command, i);
         char field[32];
@@ -233,10 +248,15 @@ static const char *base_name(const char *path)
 }
 
 /* "train.py" for python3 train.py, else what the program is called. */
-static void name_from_command(const json_t *command, char ret[JOB_NAME_MOST + 1])
+static void name_from_command(const struct job_in *in, char ret[JOB_NAME_MOST + 1])
 {
+    const json_t *command = in->command;
+    const struct job_cluster *k = &in->cluster;
     static const char *const interpreters[] = {"python", "bash", "sh", "perl", "node", "ruby", "R"};
-    const char *name = base_name(json_string_value(json_array_get(command, 0)));
+    const char *given = json_string_value(json_array_get(command, 0));
+    if (!given && k->template)
+        given = json_string_value(json_object_get(k->template, "name"));
+    const char *name = base_name(given ? given : k->image ? k->image : "job");
     const char *script = json_string_value(json_array_get(command, 1));
     for (size_t i = 0; script && i < COUNT_OF(interpreters); i++) {
         size_t len = strlen(interpreters[i]);
@@ -285,6 +305,7 @@ static char *make_spec(const struct job_in *in)
         jo_text(&o, "config_file", in->config_file);
     if (in->progress)
         jo_text(&o, "progress", in->progress);
+    job_cluster_write(&in->cluster, &o);
     jo_end(&o);
     return text_take(&t);
 }
@@ -316,15 +337,15 @@ int job_in_read(const json_t *object, struct submission *ret, const char **ret_u
         return -1;
 
     *ret = (struct submission){0};
-    if (check_command(in.command, e) < 0 || check_texts(&in, e) < 0 ||
+    if (check_command(&in, e) < 0 || check_texts(&in, e) < 0 ||
         check_map(in.env, &env_rule, e) < 0 || check_map(in.labels, &label_rule, e) < 0 ||
-        read_amounts(&in, ret, e) < 0)
+        read_amounts(&in, ret, e) < 0 || job_cluster_read(&in.cluster, ret, e) < 0)
         return -1;
 
     if (in.name)
         snprintf(ret->name, sizeof ret->name, "%s", in.name);
     else
-        name_from_command(in.command, ret->name);
+        name_from_command(&in, ret->name);
     snprintf(ret->team, sizeof ret->team, "%s", in.team ? in.team : "");
     ret->spec = make_spec(&in);
     *ret_user = in.user;

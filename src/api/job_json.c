@@ -1,5 +1,7 @@
 #include "api/job_json.h"
 
+#include "core/fleet/where.h"
+
 void job_writer_done(struct job_writer *w)
 {
     for (size_t i = 0; i < JOB_REASONS; i++)
@@ -16,6 +18,9 @@ void job_facts_of_open(const struct fleet_view *v, const struct job *j, struct j
         .principal = j->principal,
         .submitter = j->submitter,
         .team = fleet_team(v, j),
+        .selector = fleet_selector(v, j),
+        .tolerations = fleet_tolerations(v, j),
+        .reason_text = a ? a->why : NULL,
         .state = (enum job_state)j->state,
         .submitted_ms = j->submitted_ms,
         .scheduled_ms = a ? a->decided_ms : 0,
@@ -65,6 +70,8 @@ void job_facts_of_ended(const struct job_history_row *h, const struct job_spec_r
     if (!s)
         return;
     ret->submitter = s->submitter;
+    ret->selector = s->selector;
+    ret->tolerations = s->tolerations;
     ret->gpus = s->gpus;
     ret->gpu_memory_mib = s->gpu_memory_mib;
     ret->cpu_milli = s->cpu_milli;
@@ -83,6 +90,8 @@ void job_facts_of_new(const struct submission *s, int64_t principal, int64_t sub
         .principal = principal,
         .submitter = submitter,
         .team = s->team,
+        .selector = s->selector,
+        .tolerations = s->tolerations,
         .state = JOB_QUEUED,
         .submitted_ms = now_ms,
         .gpus = s->gpus,

@@ -14,6 +14,7 @@ struct attempt_list; /* job_show.h */
 struct job_facts {
     int64_t id, principal, submitter;
     const char *team;
+    const char *selector, *tolerations; /* joined by ','; NULL or "" is none */
     enum job_state state;
     int64_t submitted_ms, scheduled_ms, started_ms, ended_ms;
     int64_t attempts, run_ms, energy_mj, cost_micros;

@@ -7,7 +7,9 @@ static struct json_part *part_of(struct job_spec *s, const struct json_part *key
         struct json_part *part;
     } parts[] = {{"command", &s->command},   {"env", &s->env},
                  {"labels", &s->labels},     {"work_dir", &s->work_dir},
-                 {"progress", &s->progress}, {"config_file", &s->config_file}};
+                 {"progress", &s->progress}, {"config_file", &s->config_file},
+                 {"image", &s->image},       {"runner", &s->runner},
+                 {"template", &s->template}, {"mounts", &s->mounts}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (json_part_is(key, parts[i].name))
             return parts[i].part;

@@ -10,6 +10,7 @@
 /* Parts of the text, borrowed. Of kind JSON_PART_NONE where the job has none. */
 struct job_spec {
     struct json_part command, env, labels, work_dir, config_file, progress;
+    struct json_part image, runner, template, mounts; /* for clusters */
 };
 
 /* TEXT may be NULL: nothing is known. Text that cannot be read counts as that. */

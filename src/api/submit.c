@@ -2,10 +2,12 @@
 #include "api/auth.h"
 #include "api/door.h"
 #include "api/handlers.h"
+#include "api/job_cluster.h"
 #include "api/job_in.h"
 #include "api/job_json.h"
 #include "api/job_show.h"
 #include "base/mem.h"
+#include "core/fleet/where.h"
 #include "core/plan.h"
 
 enum { BATCH_MOST = 1000 };
@@ -54,7 +56,8 @@ static int read_one(struct call *c, const json_t *object, struct submission *ret
                     int64_t *ret_principal, struct err *e)
 {
     const char *user;
-    if (job_in_read(object, ret, &user, e) < 0)
+    if (job_in_read(object, ret, &user, e) < 0 ||
+        job_cluster_check_leave(ret, c->api->config.allow_tolerations, e) < 0)
         return -1;
     const struct engine_view *v = engine_view_get(c->api->engine);
     int rc = find_owner(c, &v->fleet, user, ret_principal, e);
@@ -112,6 +115,7 @@ static void answer_job(struct call *c, struct command *command)
 
 struct dry_run {
     struct shape shape;
+    struct where where; /* of the shape */
     int64_t position, queue_length;
 };
 
@@ -123,8 +127,10 @@ static int show_dry_run(struct call *c, struct store_reader *r, struct err *e)
     struct explain_reader reader = caller_reads(c->api, &c->caller);
     auto_text struct text reason = {0};
     const struct engine_view *v = engine_view_get(c->api->engine);
-    bool starts = plan_starts_behind(&v->fleet, &d->shape);
-    if (!starts && strcmp(explain_shape(&v->fleet, &d->shape, &reader, &reason), "next") == 0) {
+    struct fleet_view fleet = v->fleet; /* with what no job of it says */
+    fleet.other_where = &d->where;
+    bool starts = plan_starts_behind(&fleet, &d->shape);
+    if (!starts && strcmp(explain_shape(&fleet, &d->shape, &reader, &reason), "next") == 0) {
         text_clear(&reason);
         phrase_add(&reason, reader.language, "jobs further in front are given what is free");
     }
@@ -152,8 +158,10 @@ static void answer_dry_run(struct call *c, struct command *command)
         .cpu_milli = (uint32_t)s->cpu_milli,
         .memory_mib = (uint32_t)s->memory_mib,
         .gpus = (uint16_t)s->gpus,
-        .flags = (uint16_t)(s->flags & JOB_MEMORY_DEFAULT),
+        .flags = (uint16_t)(s->flags & JOB_NEED_FLAGS),
+        .where = NO_ROW,
     };
+    where_fill(&d->where, s->selector, s->tolerations);
     c->own = d;
     c->own_free = free;
     call_read(c, show_dry_run, NULL);

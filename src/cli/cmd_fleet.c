@@ -12,6 +12,8 @@ static const struct column node_columns[] = {
     {"CPU", "cpu", CELL_TEXT, COLUMN_RIGHT},
     {"MEMORY", "memory", CELL_MIB, COLUMN_RIGHT},
     {"ISOLATION", "isolation", CELL_TEXT, 0},
+    {"CLUSTER", "cluster", CELL_TEXT, COLUMN_WIDE},
+    {"REFUSES", "refuses", CELL_TEXT, COLUMN_WIDE},
     {"SKEW", "skew_ms", CELL_TEXT, COLUMN_RIGHT | COLUMN_WIDE},
     {"HEARD", "last_report_at", CELL_AGE, COLUMN_RIGHT},
     {"VERSION", "version", CELL_TEXT, 0},

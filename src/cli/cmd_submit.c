@@ -56,6 +56,21 @@ static const struct option_spec submit_specs[] = {
      "a config file that is noted with the job", .flag_only = true},
     {"work-dir", 'd', OPTION_TEXT, JOB(work_dir), "DIR", NULL, 0, 0,
      "where the command starts (default: this folder)", .flag_only = true},
+    {"image", 'i', OPTION_TEXT, JOB(image), "IMAGE", NULL, 0, 0,
+     "container image to run it in, in a Kubernetes cluster", .flag_only = true},
+    {"runner", 0, OPTION_TEXT, JOB(runner), "RUNNER", NULL, 0, 0,
+     "by which way it runs in a cluster: kube-pod, kube-job, argo or argo-server",
+     .flag_only = true},
+    {"template", 0, OPTION_TEXT, JOB(template), "NAME", NULL, 0, 0,
+     "a template of Argo's to run, instead of a command", .flag_only = true},
+    {"param", 'p', OPTION_LIST, JOB(parameters), "KEY=VALUE", NULL, 0, 0,
+     "a parameter of the template; may be given often", .flag_only = true},
+    {"mount", 0, OPTION_LIST, JOB(mounts), "NAME[:PATH[:ro]]", NULL, 0, 0,
+     "a volume that the cluster's administrator has named; may be given often", .flag_only = true},
+    {"node-selector", 0, OPTION_LIST, JOB(node_selector), "KEY=VALUE", NULL, 0, 0,
+     "a label that its node must have; may be given often", .flag_only = true},
+    {"toleration", 0, OPTION_LIST, JOB(tolerations), "KEY[=VALUE][:EFFECT]", NULL, 0, 0,
+     "a taint that it bears; may be given often", .flag_only = true},
     {"file", 'f', OPTION_TEXT, offsetof(struct submit_options, file), "FILE", NULL, 0, 0,
      "a job, or a list of jobs, as YAML or JSON; - is standard input", .flag_only = true},
     {"wait", 'w', OPTION_FLAG, offsetof(struct submit_options, wait), NULL, NULL, 0, 0,
@@ -133,10 +148,10 @@ static int gather(struct submit_options *o, int argc, char **argv, json_t **ret,
 
     if (o->file && argc)
         return err_set(e, ERR_INVALID, "give a job file or a command, not both");
-    if (!o->file && !argc)
+    if (!o->file && !argc && !o->job.image && !o->job.template)
         return err_set(e, ERR_INVALID,
                        "nothing to run: reeve submit [options] -- COMMAND [ARG...], or -f FILE");
-    if (o->job.work_dir && o->job.work_dir[0] != '/') {
+    if (o->job.work_dir && o->job.work_dir[0] != '/' && !o->job.image) {
         char *path = realpath(o->job.work_dir, NULL);
         if (!path)
             return err_sys(e, errno, "work dir '%s'", o->job.work_dir);
@@ -156,6 +171,10 @@ static int gather(struct submit_options *o, int argc, char **argv, json_t **ret,
     {
         if (job_options_apply(&o->job, job, e) < 0)
             return -1;
+        if (!o->file && !o->job.work_dir && job_is_for_cluster(job))
+            json_object_del(job, "work_dir");
+        if (!o->file && !argc)
+            json_object_del(job, "command");
     }
     *ret = TAKE(jobs);
     return 0;
@@ -346,7 +365,9 @@ const struct command cmd_submit = {
         "those of the REST interface:\n.Li name , command , env , gpus , gpu_memory , cpu , memory "
         ",\n"
         ".Li time_limit , labels , retries , exclusive , team , user , work_dir , config_file ,\n"
-        ".Li progress .\n"
+        ".Li progress ,\n"
+        "and for Kubernetes\n.Li image , runner , template , mounts , node_selector , "
+        "tolerations .\n"
         "A command that is one text is run by\n.Xr sh 1 .\n"
         "A\n.Li work_dir\nthat is not absolute counts from the folder of the file.\n"
         "Options on the command line go over what the file says.\n"
@@ -355,6 +376,11 @@ const struct command cmd_submit = {
                 "  reeve submit -- python3 train.py --lr 0.1\n"
                 "  # with needs, and its output until it ends\n"
                 "  reeve submit --gpu-memory 8GiB --time-limit 2h --logs -- ./train big.yaml\n"
+                "  # in a container of a Kubernetes cluster\n"
+                "  reeve submit --image registry.example/train:1 --mount data -- python3 "
+                "train.py\n"
+                "  # a template of Argo's\n"
+                "  reeve submit --template proto-gcn --param config-file=a.yaml\n"
                 "  # from a file\n"
                 "  reeve submit -f job.yaml --wait\n",
 };

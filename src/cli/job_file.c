@@ -79,6 +79,55 @@ static int put_pairs(json_t *job, const char *key, const char *option,
     return 0;
 }
 
+static int put_template(const struct job_options *o, json_t *job, struct err *e)
+{
+    if (o->template && json_is_string(json_object_get(job, "template")))
+        json_object_del(job, "template");
+    if (o->template && put_text(object_at(job, "template"), "name", o->template, e) < 0)
+        return -1;
+    if (!o->parameters.count)
+        return 0;
+    return put_pairs(object_at(job, "template"), "parameters", "param", &o->parameters, false, e);
+}
+
+static int put_mounts(json_t *job, const struct option_list *list, struct err *e)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const char *given = list->items[i], *colon = strchr(given, ':');
+        size_t path = colon ? strcspn(colon + 1, ":") : 0;
+        const char *more = colon ? colon + 1 + path : "";
+        if (colon == given || (*more && strcmp(more, ":ro") != 0))
+            return err_set(e, ERR_INVALID,
+                           "option 'mount': '%.60s' is not NAME, NAME:PATH or NAME:PATH:ro", given);
+        json_t *mount = json_object(), *mounts = json_object_get(job, "mounts");
+        json_object_set_new(mount, "name",
+                            json_stringn(given, colon ? (size_t)(colon - given) : strlen(given)));
+        if (path)
+            json_object_set_new(mount, "path", json_stringn(colon + 1, path));
+        if (*more)
+            json_object_set_new(mount, "read_only", json_true());
+        if (!json_is_array(mounts)) {
+            json_object_set_new(job, "mounts", json_array());
+            mounts = json_object_get(job, "mounts");
+        }
+        json_array_append_new(mounts, mount);
+    }
+    return 0;
+}
+
+static int put_tolerations(json_t *job, const struct option_list *list, struct err *e)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (!json_is_array(json_object_get(job, "tolerations")))
+            json_object_set_new(job, "tolerations", json_array());
+        json_t *text = json_string(list->items[i]);
+        if (!text)
+            return err_set(e, ERR_INVALID, "option 'toleration' is not UTF-8");
+        json_array_append_new(json_object_get(job, "tolerations"), text);
+    }
+    return 0;
+}
+
 int job_options_apply(const struct job_options *o, json_t *job, struct err *e)
 {
     const struct {
@@ -97,31 +146,47 @@ int job_options_apply(const struct job_options *o, json_t *job, struct err *e)
         {"progress", o->progress, put_text},
         {"config_file", o->config_file, put_text},
         {"work_dir", o->work_dir, put_text},
+        {"image", o->image, put_text},
+        {"runner", o->runner, put_text},
     };
     for (size_t i = 0; i < COUNT_OF(given); i++)
         if (given[i].put(job, given[i].key, given[i].value, e) < 0)
             return -1;
     if (o->exclusive)
         json_object_set_new(job, "exclusive", json_true());
-    if (put_pairs(job, "labels", "label", &o->labels, false, e) < 0)
+    if (put_pairs(job, "labels", "label", &o->labels, false, e) < 0 ||
+        put_pairs(job, "node_selector", "node-selector", &o->node_selector, false, e) < 0 ||
+        put_template(o, job, e) < 0 || put_mounts(job, &o->mounts, e) < 0 ||
+        put_tolerations(job, &o->tolerations, e) < 0)
         return -1;
     return put_pairs(job, "env", "env", &o->env, true, e);
 }
 
 /* ---- job files ---- */
 
+bool job_is_for_cluster(const json_t *job)
+{
+    return json_object_get(job, "image") || json_object_get(job, "template") ||
+           json_object_get(job, "runner") || json_object_get(job, "mounts");
+}
+
 static int finish_job(json_t *job, size_t index, const char *folder, const char *folder_absent,
                       struct err *e)
 {
     if (!json_is_object(job))
         return err_set(e, ERR_INVALID, "job %zu of the file is not a map of fields", index + 1);
+    const json_t *template = json_object_get(job, "template");
+    if (json_is_string(template))
+        json_object_set_new(job, "template", json_pack("{s:O}", "name", template));
     const json_t *command = json_object_get(job, "command");
     if (json_is_string(command)) {
         json_t *words = json_pack("[s,s,s]", "sh", "-c", json_string_value(command));
         json_object_set_new(job, "command", words);
     }
     const json_t *dir = json_object_get(job, "work_dir");
-    if (!dir || json_is_null(dir)) {
+    if ((!dir || json_is_null(dir)) && job_is_for_cluster(job)) {
+        json_object_del(job, "work_dir");
+    } else if (!dir || json_is_null(dir)) {
         json_object_set_new(job, "work_dir", json_string(folder_absent));
     } else if (json_is_string(dir) && json_string_value(dir)[0] != '/') {
         auto_free char *path = mem_printf("%s/%s", folder, json_string_value(dir));

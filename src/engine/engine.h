@@ -28,6 +28,9 @@ struct engine_config {
     int64_t silence_ms;     /* a node not heard for so long is unknown */
     int64_t retry_pause_ms; /* of a job after its second lost attempt; doubles; 0: never */
     unsigned workers;       /* threads that read the store; 0: 2 */
+    /* Jobs that name no image may run in clusters: there is one for them. Else they are for
+     * machines only. It counts when they are submitted. */
+    bool clusters_have_image;
 };
 
 struct engine_hooks {

@@ -56,6 +56,14 @@ static int check_submission(const struct submission *s, size_t index, struct err
     return 0;
 }
 
+/* What cannot run in a cluster must not come to wait for one. */
+static void settle_flags(const struct engine *g, struct submission *s)
+{
+    s->flags &= JOB_SUBMIT_FLAGS & ~JOB_NEEDS_MACHINE;
+    if (!(s->flags & JOB_NEEDS_CLUSTER) && !g->config.clusters_have_image)
+        s->flags |= JOB_NEEDS_MACHINE;
+}
+
 static void submit_one(struct engine *g, struct command *c, int64_t owner, struct submission *s)
 {
     struct event ev = {.kind = EVENT_ID_JOB_SUBMITTED,
@@ -70,7 +78,7 @@ static void submit_one(struct engine *g, struct command *c, int64_t owner, struc
     ev.JOB_SUBMITTED.memory_mib = s->memory_mib;
     ev.JOB_SUBMITTED.time_limit_ms = (s->time_limit_ms + 999) / 1000 * 1000;
     ev.JOB_SUBMITTED.retries = s->retries;
-    ev.JOB_SUBMITTED.flags = s->flags & JOB_SUBMIT_FLAGS;
+    ev.JOB_SUBMITTED.flags = s->flags;
     event_set_text(ev.JOB_SUBMITTED.selector, s->selector);
     event_set_text(ev.JOB_SUBMITTED.tolerations, s->tolerations);
     event_set_text(ev.JOB_SUBMITTED.team, s->team);
@@ -98,6 +106,8 @@ int command_submit(struct engine *g, struct command *c, struct err *e)
     for (size_t i = 0; i < c->job_count; i++)
         if (check_submission(&c->jobs[i], i, e) < 0)
             return -1;
+    for (size_t i = 0; i < c->job_count; i++)
+        settle_flags(g, &c->jobs[i]);
     for (size_t i = 0; i < c->job_count; i++)
         if (c->dry_run)
             c->jobs[i].ret_position = fleet_queue_length(&g->core.fleet->view) + 1 + (int64_t)i;

@@ -315,6 +315,7 @@ static int start_door(struct program *p, struct err *e)
         .source_open = strcmp(o->source_api, "open") == 0,
         .sample_ms = o->sample_ms,
         .templates = p->templates,
+        .allow_tolerations = o->allow_tolerations,
         .log_ops = p->log_ops,
         .logs = p->logs,
         .tsdb = p->tsdb,

@@ -36,6 +36,8 @@ static const struct option_spec specs[] = {
      "do not show users whose the others' jobs are"},
     {"template-dir", 0, OPTION_TEXT, AT(template_dir), "DIR", NULL, 0, 0,
      "folder of job templates, NAME.yaml; proto-gcn.yaml is what /submit runs"},
+    {"allow-tolerations", 0, OPTION_TEXT, AT(allow_tolerations), "LIST", NULL, 0, 0,
+     "taints besides those of GPUs that jobs may tolerate: key,key=value:Effect,...; * for any"},
 
     {"web", 0, OPTION_TEXT, AT(web), "DIR", NULL, 0, 0,
      "folder of the page's files (default: the one installed with this program); \"\" for no page"},

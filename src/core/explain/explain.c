@@ -1,6 +1,7 @@
 #include "core/explain/explain.h"
 
 #include "base/clock.h"
+#include "core/fleet/where.h"
 #include "core/place/place.h"
 
 /*
@@ -36,6 +37,8 @@ struct nearest {
     const struct node *small; /* else: the one that comes nearest to being large enough */
     int small_able;
     const struct node *others; /* or one that runs another principal's jobs only */
+    const struct node *apart;  /* or the one that only its labels and taints keep away */
+    enum node_fit apart_fit;   /* NODE_NO_CLUSTER is the least near, NODE_TAINTED the most */
     int64_t nodes;             /* looked at */
 };
 
@@ -62,6 +65,12 @@ static void look(const struct place_plan *p, const struct shape *s, struct neare
             }
         } else if (fit == NODE_OTHERS_ONLY) {
             ret->others = ret->others ? ret->others : n;
+        } else if (node_fit_is_never(fit)) {
+            /* In the order in which they are asked for. */
+            if (!ret->apart || fit > ret->apart_fit) {
+                ret->apart = n;
+                ret->apart_fit = fit;
+            }
         } else if (!ret->node || (fit == NODE_FITS && ret->fit != NODE_FITS) ||
                    (ret->fit != NODE_FITS && free_devices > ret->free_devices)) {
             ret->node = n;
@@ -163,6 +172,15 @@ static const char *say_device(const struct say *s, const struct place_plan *p,
     }
 }
 
+/* What kubelet would not give, though nobody sees who has which. */
+static uint32_t unseen_foreign(const struct fleet_view *v, const struct node *n)
+{
+    uint32_t seen = 0;
+    for (const struct device *d = next_device(v, n, NULL); d; d = next_device(v, n, d))
+        seen += d->foreign && d->attempt == NO_ROW && d->health != DEVICE_GONE;
+    return n->foreign_gpus > seen ? n->foreign_gpus - seen : 0;
+}
+
 enum { DEVICES_SAID = 3 };
 
 static const char *say_devices(const struct say *s, const struct place_plan *p,
@@ -176,6 +194,8 @@ static const char *say_devices(const struct say *s, const struct place_plan *p,
         SAYF(s, "%d that would do, ", "조건에 맞는 GPU %d개, ", near->free_devices);
     for (const struct device *d = next_device(p->view, n, NULL); d;
          d = next_device(p->view, n, d)) {
+        if (d->health == DEVICE_GONE && d->attempt == NO_ROW)
+            continue;
         auto_text struct text one = {0};
         const struct say aside = {s->view, s->reader, &one};
         const char *why = say_device(&aside, p, shape, d);
@@ -191,6 +211,14 @@ static const char *say_devices(const struct say *s, const struct place_plan *p,
     }
     if (unsaid)
         SAYF(s, "; and %d more in use", "; 그 외 %d개 사용 중", unsaid);
+    uint32_t foreign = unseen_foreign(p->view, n);
+    if (foreign) {
+        SAYF(s, "%s%u GPU%s held by pods that Reeve did not start",
+             "%1$sReeve가 시작하지 않은 파드가 GPU %2$u개 사용 중%3$.0s", said ? "; " : "", foreign,
+             foreign == 1 ? "" : "s");
+        if (!*code)
+            code = "gpu-foreign";
+    }
     return *code ? code : "gpu-held";
 }
 
@@ -240,12 +268,38 @@ static const char *say_waits_for(const struct say *s, const struct place_plan *p
         }
         say_busy_node(s, n);
         return "node-busy";
+    case NODE_CORDONED:
+        SAYF(s, "node %s takes no new work", "노드 %s: 새 작업을 받지 않음", n->name);
+        if (n->share_why[0]) {
+            text_add(s->out, ": ");
+            say_theirs(s, n->share_why);
+        }
+        return "node-cordoned";
     case NODE_NO_CPU:
+        if (n->has_share && n->share_cpu_milli < n->cpu_milli) {
+            SAYF(s,
+                 "of the %g cores of node %s pods that Reeve did not start ask for %g, and jobs "
+                 "have reserved %g",
+                 "노드 %2$s의 코어 %1$g개 중 Reeve가 시작하지 않은 파드가 %3$g개를 요청하고 작업이 "
+                 "%4$g개를 예약함",
+                 n->cpu_milli / 1000.0, n->name, (n->cpu_milli - n->share_cpu_milli) / 1000.0,
+                 n->cpu_milli_used / 1000.0);
+            return "cpu-held";
+        }
         SAYF(s, "jobs have reserved %g of the %g cores of node %s",
              "노드 %3$s의 코어 %2$g개 중 %1$g개를 작업이 예약함", n->cpu_milli_used / 1000.0,
              n->cpu_milli / 1000.0, n->name);
         return "cpu-held";
     case NODE_NO_MEMORY:
+        if (n->has_share && n->share_memory_mib < n->memory_mib) {
+            SAYF(s,
+                 "of the %u MiB of node %s pods that Reeve did not start ask for %u, and jobs have "
+                 "reserved %u",
+                 "노드 %2$s의 메모리 %1$u MiB 중 Reeve가 시작하지 않은 파드가 %3$u MiB를 요청하고 "
+                 "작업이 %4$u MiB를 예약함",
+                 n->memory_mib, n->name, n->memory_mib - n->share_memory_mib, n->memory_mib_used);
+            return "memory-held";
+        }
         SAYF(s, "jobs have reserved %u of the %u MiB of node %s",
              "노드 %3$s의 메모리 %2$u MiB 중 %1$u MiB를 작업이 예약함", n->memory_mib_used,
              n->memory_mib, n->name);
@@ -262,6 +316,15 @@ static const char *say_waits_for(const struct say *s, const struct place_plan *p
              "노드 %s 비어 있음: 다음 배정에서 시작", n->name);
         return "next";
     }
+}
+
+/* GPUs that are there. */
+static int devices_of(const struct fleet_view *v, const struct node *n)
+{
+    int count = 0;
+    for (const struct device *d = next_device(v, n, NULL); d; d = next_device(v, n, d))
+        count += d->health != DEVICE_GONE;
+    return count;
 }
 
 static uint32_t largest_mib(const struct fleet_view *v, const struct node *n)
@@ -285,11 +348,49 @@ static const char *say_others_only(const struct say *s, const struct node *n)
     return "other-user";
 }
 
+/* Nothing that ends or comes free will help: what keeps the job away from the nodes that there are.
+ */
+static const char *say_apart(const struct say *s, const struct shape *shape,
+                             const struct nearest *near)
+{
+    const struct node *n = near->apart;
+    const struct where *w = fleet_where(s->view, shape->where);
+    int lacks = w ? node_lacks(s->view, n, w) : -1;
+    switch (near->apart_fit) {
+    case NODE_NO_CLUSTER:
+        SAY(s, "it needs a node of a Kubernetes cluster, and there is none",
+            "Kubernetes 클러스터의 노드가 필요한데 하나도 없음");
+        return "no-cluster";
+    case NODE_NO_MACHINE:
+        SAY(s, "it has no image, so it runs on machines with an agent only, and there is none",
+            "이미지가 없어 에이전트가 있는 컴퓨터에서만 실행되는데 하나도 없음");
+        return "no-machine";
+    case NODE_NO_LABEL: {
+        const char *pair = w->selector;
+        for (; lacks > 0; lacks--)
+            pair = strchr(pair, ',') + 1;
+        SAYF(s, "no node that could do has all labels of its node selector; node %s lacks %.*s",
+             "노드 선택 조건의 레이블을 모두 가진 노드가 없음; 노드 %s에는 %.*s 없음", n->name,
+             (int)strcspn(pair, ","), pair);
+        return "no-label";
+    }
+    default: {
+        const struct node_taint *t = node_repels(s->view, n, w, shape->gpus);
+        SAYF(s, "node %s has the taint %s, which the job does not tolerate",
+             "노드 %s의 테인트 %s을(를) 작업이 허용하지 않음", n->name, t ? t->text : "");
+        return "tainted";
+    }
+    }
+}
+
 static const char *say_impossible(const struct say *s, const struct shape *shape,
                                   const struct nearest *near)
 {
     if (near->others)
         return say_others_only(s, near->others);
+    /* A node that is too small would not do even if it were let in. */
+    if (near->apart && (!near->small || near->apart_fit > NODE_NO_MACHINE))
+        return say_apart(s, shape, near);
     if (!near->small) {
         SAY(s, "no node is there", "노드가 없음");
         return "no-node";
@@ -299,13 +400,13 @@ static const char *say_impossible(const struct say *s, const struct shape *shape
         SAYF(s, "the nearest is node %s with %g cores and %u MiB of memory",
              "가장 가까운 노드 %s도 코어 %g개, 메모리 %u MiB", n->name, n->cpu_milli / 1000.0,
              n->memory_mib);
-    else if (shape->gpu_memory_mib && n->devices >= shape->gpus)
+    else if (shape->gpu_memory_mib && devices_of(s->view, n) >= shape->gpus)
         SAYF(s, "no node has that: the largest GPU of node %s has %u MiB",
              "그런 노드가 없음: 노드 %s의 가장 큰 GPU도 %u MiB", n->name, largest_mib(s->view, n));
     else
-        SAYF(s, "no node has that: node %s has %u GPU%s",
-             "그런 노드가 없음: 노드 %1$s의 GPU는 %2$u개%3$.0s", n->name, n->devices,
-             n->devices == 1 ? "" : "s");
+        SAYF(s, "no node has that: node %s has %d GPU%s",
+             "그런 노드가 없음: 노드 %1$s의 GPU는 %2$d개%3$.0s", n->name, devices_of(s->view, n),
+             devices_of(s->view, n) == 1 ? "" : "s");
     return "impossible";
 }
 
@@ -352,6 +453,15 @@ const char *explain_wait(const struct fleet_view *v, const struct job *j,
         return "paused";
     }
     return explain_shape(v, fleet_shape_at(v, j->shape), reader, out);
+}
+
+const char *explain_choice(const struct fleet_view *v, const struct node *n, int64_t gpus)
+{
+    if (!n || v->node_count < 2)
+        return NULL;
+    return gpus >= devices_of(v, n)
+               ? "it takes whole nodes: the emptiest of those that fitted, ties by name"
+               : "it takes part of a node: the fullest of those that fitted, ties by name";
 }
 
 size_t explain_held_by(const struct fleet_view *v, const struct job *j, int64_t *ret, size_t most)

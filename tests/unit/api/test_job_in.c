@@ -1,3 +1,4 @@
+#include "api/job_cluster.h"
 #include "api/job_in.h"
 #include "test.h"
 
@@ -60,7 +61,6 @@ TEST("every field is taken over in its unit")
 
 TEST("what does not work yet is refused by name, what nobody knows as well")
 {
-    refused("{\"command\": [\"x\"], \"image\": \"y\"}", "image", "field 'image' does not work yet");
     refused("{\"command\": [\"x\"], \"priority\": 3}", "priority", "does not work yet");
     refused("{\"command\": [\"x\"], \"gpuz\": 3}", "gpuz", "not known here");
 }
@@ -94,6 +94,72 @@ TEST("what makes no sense is refused with the name of the field")
     refused("{\"command\": [\"x\"], \"progress\": \"epoch\"}", "progress", "{done}");
     refused("{\"command\": [\"x\"], \"name\": \"a\\nb\"}", "name", "control");
     refused("[]", "", "object");
+}
+
+TEST("what is for clusters is taken over, in one order, and says so in the flags")
+{
+    CHECK_OK(read_text(
+        "{\"image\": \"r.example/t/i:1\", \"runner\": \"kube-job\", \"mounts\": [{\"name\": "
+        "\"data\", \"path\": \"/d\", \"read_only\": true}], \"node_selector\": {\"zone\": "
+        "\"b\", \"gpu.x/model\": \"A100\"}, \"tolerations\": [\"b=1:NoSchedule\", \"a\", "
+        "\"a\"]}"));
+    CHECK_TEXT(job.selector, "gpu.x/model=A100,zone=b");
+    CHECK_TEXT(job.tolerations, "a,b=1:NoSchedule");
+    CHECK_INT(job.flags, JOB_MEMORY_DEFAULT | JOB_NEEDS_CLUSTER);
+    CHECK_TEXT(job.name, "i:1");
+    CHECK_TEXT(job.spec,
+               "{\"command\":[],\"image\":\"r.example/t/i:1\",\"runner\":\"kube-job\",\"mounts\":[{"
+               "\"name\":\"data\",\"path\":\"/d\",\"read_only\":true}]}");
+    CHECK_OK(
+        read_text("{\"template\": {\"name\": \"proto-gcn\", \"parameters\": {\"user\": \"a\"}}}"));
+    CHECK_TEXT(job.name, "proto-gcn");
+    /* Labels of nodes can be asked for without an image. */
+    CHECK_OK(read_text("{\"command\": [\"x\"], \"node_selector\": {\"a\": \"\"}}"));
+    CHECK_INT(job.flags, JOB_MEMORY_DEFAULT);
+}
+
+TEST("what is for clusters and makes no sense is refused by name")
+{
+    refused("{\"command\": [\"x\"], \"image\": \"a b\"}", "image", "reference");
+    refused("{\"command\": [\"x\"], \"runner\": \"ssh\"}", "runner", "kube-pod");
+    refused("{\"runner\": \"kube-pod\"}", "command", "missing");
+    refused("{\"template\": {}}", "template.name", "missing");
+    refused("{\"template\": {\"name\": \"../x\"}}", "template.name", "template");
+    refused("{\"template\": {\"name\": \"x\"}, \"command\": [\"y\"]}", "command", "no meaning");
+    refused("{\"template\": {\"name\": \"x\"}, \"runner\": \"kube-pod\"}", "runner", "argo");
+    refused("{\"template\": {\"name\": \"x\"}, \"image\": \"y\"}", "image", "no meaning");
+    refused("{\"template\": {\"name\": \"x\", \"parameters\": {\"a\": 1}}}",
+            "template.parameters.a", "text");
+    refused("{\"image\": \"x\", \"mounts\": [{\"name\": \"/etc\"}]}", "mounts[0]", "administrator");
+    refused("{\"image\": \"x\", \"mounts\": [{\"name\": \"d\", \"path\": \"/a/../b\"}]}",
+            "mounts[0]", "absolute");
+    refused("{\"command\": [\"x\"], \"node_selector\": {\"a,b\": \"c\"}}", "node_selector.a,b",
+            "label");
+    refused("{\"command\": [\"x\"], \"node_selector\": {\"a\": \"b=c\"}}", "node_selector.a",
+            "value");
+    refused("{\"command\": [\"x\"], \"tolerations\": [\"a:Never\"]}", "tolerations[0]",
+            "NoSchedule");
+    refused(
+        "{\"command\": [\"x\"], \"tolerations\": [\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\","
+        "\"i\"]}",
+        "tolerations", "8");
+    char text[900] = "{\"command\": [\"x\"], \"node_selector\": {";
+    for (int i = 0; i < 6; i++)
+        sprintf(text + strlen(text), "%s\"%c%050d\": \"x\"", i ? "," : "", 'a' + i, i);
+    strcat(text, "}}");
+    refused(text, "node_selector", "240");
+}
+
+TEST("tolerations that are not about GPUs need leave")
+{
+    snprintf(job.tolerations, sizeof job.tolerations, "nvidia.com/gpu");
+    CHECK_OK(job_cluster_check_leave(&job, NULL, &test_err));
+    snprintf(job.tolerations, sizeof job.tolerations, "a=b:NoSchedule,nvidia.com/gpu:NoSchedule");
+    CHECK_FAILS(job_cluster_check_leave(&job, NULL, &test_err), ERR_DENIED, "a=b:NoSchedule");
+    CHECK_FAILS(job_cluster_check_leave(&job, "aa,a=c", &test_err), ERR_DENIED, "a=b:NoSchedule");
+    CHECK_OK(job_cluster_check_leave(&job, "x,a", &test_err));
+    CHECK_OK(job_cluster_check_leave(&job, "a=b:NoSchedule", &test_err));
+    CHECK_OK(job_cluster_check_leave(&job, "*", &test_err));
 }
 
 TEST("a name taken from the command is never cut inside a character")

@@ -102,7 +102,7 @@ TEST("what a template says of itself is checked, too")
 TEST("a template with a mistake is refused at the start, with its file")
 {
     struct template_set *t;
-    char *folder = folder_with("bad.yaml", "command: [x]\nimage: y\n");
+    char *folder = folder_with("bad.yaml", "command: [x]\npriority: 3\n");
     CHECK_FAILS(template_set_load(folder, "/ex", &t, &test_err), ERR_INVALID, "bad.yaml");
     drop(folder);
     CHECK_FAILS(template_set_load("/nowhere/at/all", "/ex", &t, &test_err), ERR_NOT_FOUND,

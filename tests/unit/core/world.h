@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "core/core.h"
+#include "core/fleet/where.h"
 #include "core/queue/queue.h"
 #include "test.h"
 
@@ -98,9 +99,75 @@ static inline int64_t add_node(struct world *w, const char *name, int devices, i
     return node;
 }
 
+/* A node of a cluster, as the engine finds one: its devices are counted ones. */
+static inline int64_t add_cluster_node(struct world *w, const char *name, int devices,
+                                       int64_t memory_mib)
+{
+    struct event ev = {.kind = EVENT_ID_NODE_ENROLLED, .subject = seen(w)->node_count + 1};
+    strcpy(ev.NODE_ENROLLED.name, name);
+    strcpy(ev.NODE_ENROLLED.cluster, "kube");
+    CHECK_OK(happen(w, ev));
+    int64_t node = ev.subject;
+    hello(w, node);
+    for (int i = 0; i < devices; i++) {
+        ev = (struct event){.kind = EVENT_ID_DEVICE_SEEN, .subject = seen(w)->device_count + 1};
+        ev.DEVICE_SEEN.node = node;
+        ev.DEVICE_SEEN.number = i;
+        ev.DEVICE_SEEN.memory_mib = memory_mib;
+        snprintf(ev.DEVICE_SEEN.uuid, EVENT_TEXT, "%s/nvidia.com/gpu/%d", name, i);
+        CHECK_OK(happen(w, ev));
+    }
+    return node;
+}
+
+/* LABELS "a=b,c=d" are all that it has. */
+static inline void label_node(struct world *w, int64_t node, const char *labels)
+{
+    struct event ev = {.kind = EVENT_ID_NODE_LABELS, .subject = node};
+    struct event_list *list = &ev.NODE_LABELS.labels;
+    for (const char *at = labels; *at;) {
+        size_t len = strcspn(at, ",");
+        list->at[list->count++] = where_hash(at, len);
+        at += len + (at[len] == ',');
+    }
+    CHECK_OK(happen(w, ev));
+}
+
+/* TAINT is the only one; "": none. */
+static inline void taint_node(struct world *w, int64_t node, const char *taint)
+{
+    struct event ev = {.kind = EVENT_ID_NODE_TAINT, .subject = node};
+    event_set_text(ev.NODE_TAINT.taint, taint);
+    if (*taint)
+        ev.NODE_TAINT.forms.count = (int64_t)taint_forms(taint, ev.NODE_TAINT.forms.at);
+    CHECK_OK(happen(w, ev));
+}
+
+static inline void share_node(struct world *w, int64_t node, int64_t cpu_milli, int64_t memory_mib,
+                              int64_t foreign_gpus, const char *why)
+{
+    struct event ev = {.kind = EVENT_ID_NODE_SHARE, .subject = node};
+    ev.NODE_SHARE.cpu_milli = cpu_milli;
+    ev.NODE_SHARE.memory_mib = memory_mib;
+    ev.NODE_SHARE.foreign_gpus = foreign_gpus;
+    ev.NODE_SHARE.cordoned = strcmp(why, "cordoned") == 0;
+    event_set_text(ev.NODE_SHARE.why, why);
+    CHECK_OK(happen(w, ev));
+}
+
+static inline int bind_devices(struct world *w, int64_t job, int64_t count, const int64_t *devices)
+{
+    struct event ev = {.kind = EVENT_ID_ATTEMPT_BOUND, .subject = job};
+    ev.ATTEMPT_BOUND.n = fleet_job(seen(w), job)->attempts;
+    ev.ATTEMPT_BOUND.devices.count = count;
+    memcpy(ev.ATTEMPT_BOUND.devices.at, devices, (size_t)count * sizeof *devices);
+    return happen(w, ev);
+}
+
 struct wish {
     int64_t user, gpus, gpu_memory_mib, /* GPUS 0: one, unless NO_GPU */
         no_gpu, cpu_milli, memory_mib, retries, flags;
+    const char *selector, *tolerations;
 };
 #define submit(w, ...) submit_(w, (struct wish){__VA_ARGS__})
 static inline int64_t submit_(struct world *w, struct wish s)
@@ -113,6 +180,8 @@ static inline int64_t submit_(struct world *w, struct wish s)
     ev.JOB_SUBMITTED.memory_mib = s.memory_mib ? s.memory_mib : JOB_DEFAULT_MEMORY_MIB;
     ev.JOB_SUBMITTED.retries = s.retries;
     ev.JOB_SUBMITTED.flags = s.flags | (s.memory_mib ? 0 : JOB_MEMORY_DEFAULT);
+    event_set_text(ev.JOB_SUBMITTED.selector, s.selector);
+    event_set_text(ev.JOB_SUBMITTED.tolerations, s.tolerations);
     CHECK_OK(happen(w, ev));
     struct job_row row;
     core_job_record(&w->log[w->count - 1], "name", "{}", &row);
