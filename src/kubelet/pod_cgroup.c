@@ -47,7 +47,7 @@ static bool read_pod(const char *s, size_t len, char uid[POD_UID_SIZE])
         if (!n || (left && !(left == 6 && memcmp(at + n, ".slice", 6) == 0)))
             continue;
         for (size_t k = 0; k < n; k++)
-            uid[k] = at[k] == '_' ? '-' : at[k];
+            uid[k] = (char)(at[k] == '_' ? '-' : at[k]);
         uid[n] = '\0';
         return true;
     }

@@ -192,7 +192,7 @@ static void read_message(char *to, size_t room, const uint8_t *p, size_t len)
             c = (uint8_t)(hex(p[i + 1]) << 4 | hex(p[i + 2]));
             i += 2;
         }
-        to[n++] = c < ' ' || c == 0x7f ? '?' : (char)c;
+        to[n++] = (char)(c < ' ' || c == 0x7f ? '?' : c);
     }
     to[n] = '\0';
     for (size_t i = 0; !text_is_utf8(to, n) && i < n; i++)

@@ -85,22 +85,37 @@ static struct grpc_request *find_request(nghttp2_session *session, int32_t strea
     return nghttp2_session_get_stream_user_data(session, stream);
 }
 
-/* The other side has left R. */
-static void detach(struct grpc_request *r)
+/* The other side has left R, which is on no list any more. */
+static void leave_request(struct grpc_request *r)
 {
-    struct peer *p = r->peer;
-    struct grpc_request **at = &p->requests;
-    while (*at != r)
-        at = &(*at)->next;
-    *at = r->next;
     r->peer = NULL;
-    if (!p->requests)
-        p->idle_since_ms = uv_now(p->server->loop);
     if (r->is_over || !r->is_handed) {
         free_request(r);
     } else if (r->on_gone) {
         r->on_gone(r->arg, r);
         free_request(r);
+    }
+}
+
+/* Lets go of the requests whose stream has closed. First they are taken off the list: who hears of
+ * it may end the server, and with it the list. */
+static void leave_closed(struct peer *p)
+{
+    struct grpc_request *closed = NULL, **at = &p->requests, *r;
+    while ((r = *at)) {
+        if (r->stream) {
+            at = &r->next;
+            continue;
+        }
+        *at = r->next;
+        r->next = closed;
+        closed = r;
+    }
+    if (closed && !p->requests)
+        p->idle_since_ms = uv_now(p->server->loop);
+    while ((r = closed)) {
+        closed = r->next;
+        leave_request(r);
     }
 }
 
@@ -337,11 +352,11 @@ static int look(struct grpc_request *r, struct err *e)
     return 1;
 }
 
-/* The next request to do something about: one that was left, or one that has come further. */
+/* The next request that has come further. */
 static struct grpc_request *next_request(struct peer *p)
 {
     for (struct grpc_request *r = p->requests; r; r = r->next)
-        if (!r->stream || (!r->is_over && !r->is_handed && (r->raw.len || r->is_whole)))
+        if (!r->is_over && !r->is_handed && (r->raw.len || r->is_whole))
             return r;
     return NULL;
 }
@@ -349,12 +364,9 @@ static struct grpc_request *next_request(struct peer *p)
 static void on_turn(struct grpc_conn *c)
 {
     struct peer *p = (struct peer *)c;
+    leave_closed(p);
     for (struct grpc_request *r; c->fd >= 0 && (r = next_request(p));) {
         struct err e = {0};
-        if (!r->stream) {
-            detach(r);
-            continue;
-        }
         int rc = look(r, &e);
         if (rc < 0)
             grpc_fail(r, &e);
@@ -375,8 +387,10 @@ static void close_peer(struct peer *p)
     *at = p->next;
     s->peer_count--;
     grpc_conn_close(&p->conn);
-    while (p->requests)
-        detach(p->requests);
+    for (struct grpc_request *r; (r = p->requests);) {
+        p->requests = r->next;
+        leave_request(r);
+    }
 }
 
 static void on_end(struct grpc_conn *c)
