@@ -295,11 +295,12 @@ static void cancel_calls(struct cluster *c)
             *calls[i] = NULL;
         }
     for (size_t i = 0; i < TRACK_BUCKETS; i++)
-        for (struct track *t = c->tracks[i]; t; t = t->next_in_bucket)
-            if (t->call) {
-                kube_cancel(t->call);
-                t->call = NULL;
-            }
+        for (struct track *t = c->tracks[i]; t; t = t->next_in_bucket) {
+            struct kube_call **of_track[] = {&t->call, &t->events_call};
+            for (size_t k = 0; k < COUNT_OF(of_track); k++)
+                if (*of_track[k])
+                    kube_cancel(TAKE(*of_track[k]));
+        }
 }
 
 static void stop_asking(void *arg)

@@ -41,6 +41,8 @@ enum track_cause {
     CAUSE_CANCEL,
     CAUSE_TIME_LIMIT,
     CAUSE_START_LIMIT,
+    CAUSE_CROWDED,  /* others have what it was decided for */
+    CAUSE_DELETED,  /* somebody deleted its object, which our finalizer keeps going */
     CAUSE_NOT_OURS, /* the engine does not know it (any more) */
     CAUSE_REST,     /* the job has ended, and others in its pod go on */
 };
@@ -68,15 +70,18 @@ struct track {
     bool was_made;     /* by us, in this life */
     bool is_pressed;   /* it did not end when it was asked to: its pods were deleted */
 
-    struct kube_call *call;      /* about its object; NULL: none under way */
-    struct runner_request *make; /* until it is made */
-    int64_t again_ms;            /* steady: not before; what failed is tried again */
-    int64_t since_ms;            /* steady: when it was made, or begun to be */
-    int64_t started_ms;          /* steady: when it began to run; 0: not yet */
-    int64_t unsure_ms;           /* steady: since when it seems over without its node's word; 0 */
-    int64_t ending_ms;           /* steady: when it was asked to end */
-    int64_t over_ms;             /* steady: when its end was known */
-    int64_t rest_ms;             /* steady: since when only others in its pod go on; 0 */
+    struct kube_call *call;        /* about its object; NULL: none under way */
+    struct kube_call *events_call; /* why there is no pod; NULL: none under way */
+    int64_t events_ms;             /* steady: not asked for before */
+    char refusal[200];             /* why, as far as is known */
+    struct runner_request *make;   /* until it is made */
+    int64_t again_ms;              /* steady: not before; what failed is tried again */
+    int64_t since_ms;              /* steady: when it was made, or begun to be */
+    int64_t started_ms;            /* steady: when it began to run; 0: not yet */
+    int64_t unsure_ms;             /* steady: since when it seems over without its node's word; 0 */
+    int64_t ending_ms;             /* steady: when it was asked to end */
+    int64_t over_ms;               /* steady: when its end was known */
+    int64_t rest_ms;               /* steady: since when only others in its pod go on; 0 */
     int64_t time_limit_ms;
     char why_cause[160]; /* in words, of START_LIMIT and cancelling */
 
@@ -256,6 +261,13 @@ void output_end(struct track *t);
 void output_drop(struct track *t);
 void outputs_tick(struct cluster *c);
 void outputs_stop(struct cluster *c);
+
+/* ---- refusal.c ---- */
+
+/* Asks why there is no pod, where that would be told elsewhere than in its object. */
+void refusal_look(struct track *t, int64_t now);
+/* Puts what is known of it into V. */
+void refusal_tell(const struct track *t, struct runner_view *v);
 
 /* ---- remark.c ---- */
 

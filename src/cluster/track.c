@@ -7,6 +7,7 @@
 
 enum {
     HOPELESS_MS = 60000,   /* for what will not come by itself */
+    CROWDED_MS = 20000,    /* for what others hold, and may hold for long */
     SURE_EXTRA_MS = 15000, /* beyond the grace of a pod, until a node that is well has ended it */
     REST_MS = 30000,       /* for others in a pod whose job has ended */
     WARN_MS = 60000,       /* before the time limit */
@@ -78,6 +79,8 @@ void track_free(struct track *t)
     t->cluster->track_count--;
     if (t->call)
         kube_cancel(t->call);
+    if (t->events_call)
+        kube_cancel(t->events_call);
     output_drop(t);
     drop_make(t);
     for (size_t i = 0; i < t->pod_count; i++)
@@ -129,6 +132,16 @@ static void judge_cause(struct track *t)
             break;
         v->state = RUNNER_ENDED;
         v->outcome = OUTCOME_NOT_STARTED;
+        snprintf(v->why, sizeof v->why, "%s", t->why_cause);
+        break;
+    case CAUSE_CROWDED:
+        if (v->started_ms)
+            break;
+        v->state = RUNNER_REFUSED;
+        snprintf(v->why, sizeof v->why, "%s", t->why_cause);
+        break;
+    case CAUSE_DELETED:
+        v->state = RUNNER_LOST;
         snprintf(v->why, sizeof v->why, "%s", t->why_cause);
         break;
     case CAUSE_NONE:
@@ -297,6 +310,7 @@ void track_look(struct track *t, const struct kube_head *object)
     drop_make(t);
     size_t count = find_pods(t, pods);
     t->runner->judge(object, pods, count, &v);
+    refusal_tell(t, &v);
     if (t->runner->is_pod) {
         pods[0] = (const struct kube_pod *)object;
         count = 1;
@@ -365,7 +379,11 @@ static void check_limits(struct track *t, int64_t now)
     int64_t limit = t->time_limit_ms, start = c->config.start_limit_ms;
     if (t->cause)
         return;
-    if (t->rest_ms && now - t->rest_ms > REST_MS) {
+    const struct kube_head *object = t->runner->is_pod ? NULL : objects_find(t->cluster, t);
+    if (object && object->deleted_ms) {
+        snprintf(why, sizeof why, "somebody deleted its %s", t->runner->kind->kind);
+        track_cancel(t, CAUSE_DELETED, why);
+    } else if (t->rest_ms && now - t->rest_ms > REST_MS) {
         track_cancel(t, CAUSE_REST, "");
     } else if (t->started_ms && limit && now - t->started_ms >= limit) {
         remark(t, true, "TimeLimit", "it has run for %lld s, which is its limit",
@@ -377,6 +395,10 @@ static void check_limits(struct track *t, int64_t now)
         remark(t, true, "TimeLimitNear", "it will be ended in a minute: its time limit");
     } else if (t->view.state == RUNNER_WAITING && !t->unsure_ms) {
         int64_t waited = now - t->since_ms;
+        if (t->view.is_crowded && waited >= CROWDED_MS && !t->started_ms) {
+            track_cancel(t, CAUSE_CROWDED, t->view.why);
+            return;
+        }
         if (waited < start && !(t->view.is_hopeless && waited >= HOPELESS_MS))
             return;
         snprintf(why, sizeof why, "%.120s; given up after %lld s",
@@ -398,6 +420,7 @@ void track_check(struct track *t, const struct fleet_view *v)
     }
     if (t->phase == TRACK_THERE) {
         check_limits(t, now);
+        refusal_look(t, now);
         if (t->phase == TRACK_THERE && t->unsure_ms && t->is_gone) {
             if (is_sure(t, NULL, 0)) {
                 t->view.state = RUNNER_LOST;

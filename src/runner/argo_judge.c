@@ -138,9 +138,10 @@ static bool say_waiting_step(const struct sight *o, struct runner_view *v)
         if (p && of_pod.state != RUNNER_WAITING)
             continue;
         const char *words = of_pod.why[0] ? of_pod.why : s->message;
-        v->is_hopeless = of_pod.is_hopeless;
         if (!words[0])
             continue;
+        v->is_hopeless = of_pod.is_hopeless;
+        v->is_crowded = of_pod.is_crowded || strstr(words, "exceeded quota");
         say_of(o, s, words, v);
         return true;
     }
@@ -155,6 +156,7 @@ static bool say_waiting_pod(const struct sight *o, struct runner_view *v)
         if (of_pod.state != RUNNER_WAITING)
             continue;
         v->is_hopeless = of_pod.is_hopeless;
+        v->is_crowded = of_pod.is_crowded;
         runner_view_say(v, of_pod.why, "");
         return true;
     }

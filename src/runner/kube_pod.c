@@ -95,6 +95,7 @@ static void judge_waiting(const struct kube_pod *p, const struct kube_container 
     v->state = RUNNER_WAITING;
     if (p->is_unschedulable || p->is_gated) {
         runner_view_say(v, "no node takes its pod", p->scheduled_message);
+        v->is_crowded = strstr(p->scheduled_message, "Insufficient ");
         return;
     }
     /* Containers that prepare it come first, and one of them may be what everything waits for. */

@@ -79,6 +79,7 @@ struct runner_view {
     int64_t started_ms, ended_ms;   /* Unix time by the cluster's clocks; 0: not yet, or not told */
     int64_t done, total;            /* progress; TOTAL 0: none */
     bool main_is_over;              /* RUNNING: the job itself has ended, others in its pod go on */
+    bool is_crowded;  /* WAITING for what others hold now: another decision may find better */
     bool is_hopeless; /* WAITING for what will not come by itself: an image that is not there */
     char why[256];    /* for people: "the image cannot be pulled: ..."; "" */
 };
