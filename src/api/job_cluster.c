@@ -188,6 +188,16 @@ struct template_in {
     bool cluster_scope;
 };
 
+/* Who a job is for is not its own to say. */
+static bool is_given(const char *parameter)
+{
+    static const char *const given[] = {"user", "job-id", "attempt", "gpus"};
+    for (size_t i = 0; i < COUNT_OF(given); i++)
+        if (strcmp(given[i], parameter) == 0)
+            return true;
+    return false;
+}
+
 static int check_template(const json_t *object, struct err *e)
 {
 #define AT(member) offsetof(struct template_in, member)
@@ -218,6 +228,10 @@ static int check_template(const json_t *object, struct err *e)
             return invalid(e, field, "has a name that is not allowed");
         if (!json_is_string(value) || json_string_length(value) > PARAMETER_MOST)
             return invalid(e, field, "must be text of at most 4096 bytes");
+        if (strstr(json_string_value(value), "{{"))
+            return invalid(e, field, "must not have '{{', which Argo takes for a variable");
+        if (is_given(key))
+            return invalid(e, field, "is given by Reeve");
     }
     return 0;
 }

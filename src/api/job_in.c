@@ -234,6 +234,13 @@ static int check_texts(const struct job_in *in, struct err *e)
         return invalid(e, "work_dir", "must be an absolute path");
     if (in->progress && !is_plain(in->progress))
         return invalid(e, "progress", "must not hold control characters");
+    const struct {
+        const char *field, *value;
+    } parameters[] = {{"config_file", in->config_file}, {"work_dir", in->work_dir}};
+    for (size_t i = 0; i < COUNT_OF(parameters) && in->cluster.template; i++)
+        if (parameters[i].value && strstr(parameters[i].value, "{{"))
+            return invalid(e, parameters[i].field,
+                           "must not have '{{', which Argo takes for a variable");
     if (in->progress && progress_check_pattern(in->progress, e) < 0) {
         err_wrap(e, "field 'progress'");
         return err_blame(e, "progress");

@@ -13,6 +13,7 @@ struct template_set {
     json_t *by_name; /* jobs */
     json_t *notes;   /* by name: description and parameters */
     char *examples;
+    bool source_is_a_file;
 };
 
 static const char built_in[] =
@@ -175,6 +176,8 @@ static int add_file(struct template_set *t, const char *folder, const char *file
     size_t len;
     if (file_read(path, TEMPLATE_BYTES_MOST, &yaml, &len, e) < 0)
         return -1;
+    if (strcmp(name, TEMPLATE_SOURCE) == 0)
+        t->source_is_a_file = true;
     return add(t, name, yaml, len, e) < 0 ? err_wrap(e, "template '%s'", path) : 0;
 }
 
@@ -205,6 +208,20 @@ int template_set_load(const char *folder, const char *examples, struct template_
     }
     *ret = t;
     return 0;
+}
+
+int template_set_use_argo(struct template_set *t, const char *name, struct err *e)
+{
+    auto_free char *yaml = mem_printf("description: train by Argo's template %s\n"
+                                      "parameters:\n"
+                                      "  config_file: {description: its parameter config-file}\n"
+                                      "  work_dir: {description: its parameter work-dir}\n"
+                                      "template: {name: '%s'}\n"
+                                      "name: %s\n",
+                                      name, name, TEMPLATE_SOURCE);
+    if (t->source_is_a_file)
+        return 0;
+    return add(t, TEMPLATE_SOURCE, yaml, strlen(yaml), e);
 }
 
 /* ---- shown ---- */

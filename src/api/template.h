@@ -22,6 +22,9 @@ struct template_set;
  * Reeve. Each template is tried once, so that a mistake shows now. */
 int template_set_load(const char *folder, const char *examples, struct template_set **ret,
                       struct err *e);
+/* What /submit runs is Argo's template NAME, in a cluster, unless a file of the folder says what it
+ * runs. */
+int template_set_use_argo(struct template_set *t, const char *name, struct err *e);
 void template_set_free(struct template_set *t);
 
 /* All of them, for people and forms, as the items of a list: what is to be filled in stands in

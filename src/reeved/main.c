@@ -208,8 +208,15 @@ static int load_templates(struct program *p, struct err *e)
         auto_free char *path = mem_printf("%s/%s", file_program_folder(), folders[i]);
         examples = realpath(path, NULL);
     }
-    return template_set_load(p->options.template_dir, examples ? examples : "/usr/share/reeve",
-                             &p->templates, e);
+    struct cluster_config config;
+    if (template_set_load(p->options.template_dir, examples ? examples : "/usr/share/reeve",
+                          &p->templates, e) < 0 ||
+        kube_read_options(&p->options, &config, e) < 0)
+        return -1;
+    const char *argo = config.kube ? config.settings.template : NULL;
+    int rc = argo ? template_set_use_argo(p->templates, argo, e) : 0;
+    kube_options_done(&config);
+    return rc;
 }
 
 /* Where the page's files are: what --web says, else beside us; without one there is no page. */

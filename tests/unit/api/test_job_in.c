@@ -111,7 +111,7 @@ TEST("what is for clusters is taken over, in one order, and says so in the flags
                "{\"command\":[],\"image\":\"r.example/t/i:1\",\"runner\":\"kube-job\",\"mounts\":[{"
                "\"name\":\"data\",\"path\":\"/d\",\"read_only\":true}]}");
     CHECK_OK(
-        read_text("{\"template\": {\"name\": \"proto-gcn\", \"parameters\": {\"user\": \"a\"}}}"));
+        read_text("{\"template\": {\"name\": \"proto-gcn\", \"parameters\": {\"lr\": \"a\"}}}"));
     CHECK_TEXT(job.name, "proto-gcn");
     /* Labels of nodes can be asked for without an image. */
     CHECK_OK(read_text("{\"command\": [\"x\"], \"node_selector\": {\"a\": \"\"}}"));
@@ -130,6 +130,12 @@ TEST("what is for clusters and makes no sense is refused by name")
     refused("{\"template\": {\"name\": \"x\"}, \"image\": \"y\"}", "image", "no meaning");
     refused("{\"template\": {\"name\": \"x\", \"parameters\": {\"a\": 1}}}",
             "template.parameters.a", "text");
+    refused("{\"template\": {\"name\": \"x\", \"parameters\": {\"a\": \"{{b}}\"}}}",
+            "template.parameters.a", "variable");
+    refused("{\"template\": {\"name\": \"x\", \"parameters\": {\"user\": \"root\"}}}",
+            "template.parameters.user", "given by Reeve");
+    refused("{\"template\": {\"name\": \"x\"}, \"config_file\": \"{{b}}\"}", "config_file",
+            "variable");
     refused("{\"image\": \"x\", \"mounts\": [{\"name\": \"/etc\"}]}", "mounts[0]", "administrator");
     refused("{\"image\": \"x\", \"mounts\": [{\"name\": \"d\", \"path\": \"/a/../b\"}]}",
             "mounts[0]", "absolute");

@@ -50,6 +50,27 @@ TEST("a file replaces it; other braces stay, and what is filled in is one argume
     drop(folder);
 }
 
+TEST("where a cluster has one of Argo's for it, that is what runs, unless a file says otherwise")
+{
+    struct template_set *t;
+    auto_json json_t *job = NULL, *other = NULL;
+    char *folder = folder_with("proto-gcn.yaml", "command: [run]\n");
+    CHECK_OK(template_set_load(NULL, "/ex", &t, &test_err));
+    CHECK_OK(template_set_use_argo(t, "proto-gcn-2", &test_err));
+    CHECK_OK(template_fill(t, TEMPLATE_SOURCE, &values, &job, &test_err));
+    CHECK_TEXT(json_string_value(json_object_get(json_object_get(job, "template"), "name")),
+               "proto-gcn-2");
+    CHECK_TEXT(json_string_value(json_object_get(job, "config_file")), "c.yaml");
+    CHECK(!json_object_get(job, "command"));
+    template_set_free(t);
+    CHECK_OK(template_set_load(folder, "/ex", &t, &test_err));
+    CHECK_OK(template_set_use_argo(t, "proto-gcn-2", &test_err));
+    CHECK_OK(template_fill(t, TEMPLATE_SOURCE, &values, &other, &test_err));
+    CHECK(json_object_get(other, "command"));
+    template_set_free(t);
+    drop(folder);
+}
+
 TEST("templates are shown with what is to be filled in, without their secrets")
 {
     struct template_set *t;
