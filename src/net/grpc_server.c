@@ -217,12 +217,9 @@ void grpc_answer(struct grpc_request *r, const void *message, size_t len)
     put(r, message, len);
 }
 
-void grpc_fail(struct grpc_request *r, const struct err *e)
+/* Somebody listens to R. */
+static void end_with(struct grpc_request *r, const struct err *e)
 {
-    if (!r->peer) {
-        free_request(r);
-        return;
-    }
     r->is_over = true;
     r->err = *e;
     if (r->has_begun)
@@ -230,6 +227,14 @@ void grpc_fail(struct grpc_request *r, const struct err *e)
     else
         submit_end(r, r->peer->conn.session);
     grpc_conn_wake(&r->peer->conn);
+}
+
+void grpc_fail(struct grpc_request *r, const struct err *e)
+{
+    if (r->peer)
+        end_with(r, e);
+    else
+        free_request(r);
 }
 
 void grpc_stream_open(struct grpc_request *r, void (*on_gone)(void *arg, struct grpc_request *r),
@@ -369,7 +374,7 @@ static void on_turn(struct grpc_conn *c)
         struct err e = {0};
         int rc = look(r, &e);
         if (rc < 0)
-            grpc_fail(r, &e);
+            end_with(r, &e);
         if (rc <= 0)
             continue;
         r->is_handed = true;
