@@ -66,6 +66,14 @@ void cluster_sum_soon(struct cluster *c)
     uv_timer_start(&c->soon, on_soon, SUM_MS, 0);
 }
 
+static void on_tick(uv_timer_t *timer);
+
+/* Not in a second, but now. */
+static void tick_now(struct cluster *c)
+{
+    uv_timer_start(&c->tick, on_tick, 0, (uint64_t)c->config.tick_ms);
+}
+
 /* ---- what the watches say ---- */
 
 static void on_node(void *arg, const struct kube_head *before, const struct kube_head *now)
@@ -83,7 +91,7 @@ static void on_nodes_synced(void *arg)
 {
     struct cluster *c = arg;
     c->nodes_synced = true;
-    c->flush_due = true;
+    tick_now(c);
 }
 
 static void on_pod(void *arg, const struct kube_head *before, const struct kube_head *now)
@@ -108,7 +116,7 @@ static void on_pods_synced(void *arg)
                  F_INT("attempts", c->track_count));
     }
     c->pods_synced = true;
-    c->flush_due = true;
+    tick_now(c);
 }
 
 static void on_trouble(void *arg, const struct err *why)

@@ -104,7 +104,7 @@ void play_status(struct play *p, const char *pod, const char *text)
     CHECK_OK(json_parse(text, strlen(text), &status, &test_err));
     pthread_mutex_lock(&p->lock);
     json_t *object = json_object_get(p->objects, key);
-    ck_assert_msg(object != NULL, "there is no pod %s", pod);
+    CHECK(object != NULL);
     json_object_set_new(object, "status", status);
     put_locked(p, "pods", "jobs", json_incref(object));
     json_decref(object);
