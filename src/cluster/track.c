@@ -100,8 +100,10 @@ bool track_is_known(const struct track *t, const struct fleet_view *v)
 {
     const struct job *j = fleet_job(v, t->job);
     const struct attempt *a = j ? fleet_job_attempt(v, j) : NULL;
+    const struct node *node = a ? fleet_node(v, a->node) : NULL;
     char id[ATTEMPT_ID_SIZE];
-    if (!a || a->n != t->n || a->node != t->member->id)
+    /* By name: in our first moments we know no ids of nodes yet. */
+    if (!node || a->n != t->n || strcmp(node->name, t->member->name) != 0)
         return false;
     attempt_id(id, v->incarnation, t->job, t->n);
     return strcmp(id, t->id) == 0;

@@ -559,6 +559,27 @@ TEST("after a restart what runs is found again, and what ended meanwhile has end
     CHECK_INT(s.play.created, 2);
 }
 
+TEST("after a restart a job goes on whose node comes later than its pod")
+{
+    auto_scene struct scene s = {0};
+    scene_open(&s);
+    int64_t job = submit(&s);
+    const char *pod = pod_name(&s, job, 1);
+    UNTIL(&s, play_has(&s.play, pod));
+    play_running(&s.play, pod);
+    UNTIL(&s, state_of(&s, job) == JOB_RUNNING);
+    end(&s);
+    play_drop(&s.play, "nodes", NULL, "gpu-a");
+    begin(&s);
+    rest(&s, 500);
+    CHECK(!is_deleted(&s, pod));
+    play_node(&s.play, "gpu-a", 1, "boot-1");
+    UNTIL(&s, node_state(&s, "gpu-a") == NODE_READY);
+    CHECK_INT(state_of(&s, job), JOB_RUNNING);
+    play_ended(&s.play, pod, 0);
+    UNTIL(&s, counted(&s, JOB_COMPLETED) == 1);
+}
+
 TEST("what was told to be made and is not there after a restart is made then, once")
 {
     auto_scene struct scene s = {0};
