@@ -1,6 +1,7 @@
 /* The agent's life: everything is opened, the loop runs, everything is closed. */
 #include "agent/agent.h"
 
+#include "agent/aside.h"
 #include "agent/link.h"
 #include "agent/pages.h"
 #include "agent/plugin.h"
@@ -34,6 +35,7 @@ static void close_all(struct agent *agent)
     trouble_stop(agent);
     plugin_stop(TAKE(agent->plugin));
     pods_stop(TAKE(agent->pods));
+    aside_stop(TAKE(agent->aside));
     sampler_stop(agent->sampler); /* answers starts that wait for a reading */
     agent->sampler = NULL;
     if (agent->workers)
@@ -136,6 +138,7 @@ static int open_all(struct agent *agent, struct err *e)
     agent->telemetry = telemetry_new(agent);
     agent->link = link_start(agent);
     agent->pods = pods_start(agent);
+    agent->aside = aside_start(agent);
     if (log_pushes_start(agent, &agent->logs, e) < 0 ||
         sampler_start(agent, &agent->sampler, e) < 0 || plugin_start(agent, &agent->plugin, e) < 0)
         return -1;

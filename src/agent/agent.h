@@ -19,6 +19,7 @@
 
 #include <uv.h>
 
+struct aside;
 struct link;
 struct plugin;
 struct pods;
@@ -57,6 +58,7 @@ struct agent {
     struct log_pushes *logs;
     struct sampler *sampler;
     struct pods *pods;
+    struct aside *aside;   /* attempts that run here as pods */
     struct plugin *plugin; /* NULL: off */
     struct telemetry *telemetry;
     struct link *link;
@@ -64,6 +66,7 @@ struct agent {
     struct signals *signals;
     char site[65];         /* of the control plane, by its last welcome; "" before */
     bool tell_bound;       /* which pods of ours have which GPUs */
+    bool tell_meters;      /* what running attempts have used so far */
     int64_t clock_skew_ms; /* our wall clock less the control plane's, by the last welcome */
     int64_t ended_cpu_us;  /* processor time of attempts that are over, since the agent began */
 

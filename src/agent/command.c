@@ -18,6 +18,7 @@ static const struct json_field all_fields[] = {
     {"job",            JSON_FIELD_INT,    AT(job),            false, 0, INT64_MAX},
     {"n",              JSON_FIELD_INT,    AT(n),              false, 0, INT64_MAX},
     {"why",            JSON_FIELD_TEXT,   AT(why),            false, 0, 1000},
+    {"ago_ms",         JSON_FIELD_INT,    AT(ago_ms),         false, 0, INT_MOST},
     {"boot_id",        JSON_FIELD_TEXT,   AT(boot_id),        false, 0, 64},
     {"data_id",        JSON_FIELD_TEXT,   AT(data_id),        false, 0, 64},
     {"name",           JSON_FIELD_TEXT,   AT(name),           false, 0, 100},
@@ -41,6 +42,7 @@ static const struct json_field gate_fields[] = {
 static const struct { const char *word; enum command_type type; } words[] = {
     {"welcome", COMMAND_WELCOME}, {"gate",   COMMAND_GATE},   {"start", COMMAND_START},
     {"cancel",  COMMAND_CANCEL},  {"forget", COMMAND_FORGET}, {"end",   COMMAND_END},
+    {"check",   COMMAND_CHECK},   {"meter",  COMMAND_METER},
 };
 /* clang-format on */
 
@@ -84,6 +86,10 @@ static int check(struct command *c, struct err *e)
     }
     if (!is_attempt_id(c->attempt))
         return err_set(e, ERR_INVALID, "field 'attempt' must be 32 hex digits");
+    if (c->type == COMMAND_CHECK || c->type == COMMAND_METER)
+        return c->job > 0 && c->n > 0
+                   ? read_devices(c, e)
+                   : err_set(e, ERR_INVALID, "fields 'job' and 'n' must be above 0");
     if (c->type != COMMAND_START)
         return 0;
     if (c->job <= 0 || c->n <= 0 || c->epoch <= 0)

@@ -17,6 +17,8 @@ enum command_type {
     COMMAND_CANCEL,
     COMMAND_FORGET,
     COMMAND_END,
+    COMMAND_CHECK, /* of an attempt that runs, or is to run, as a pod here */
+    COMMAND_METER,
 };
 
 enum {
@@ -40,7 +42,9 @@ struct command {
     int64_t job, n;
     const char *why;
 
-    /* start */
+    int64_t ago_ms; /* meter: since it began */
+
+    /* start; check and meter have the devices, check the memory */
     const char *boot_id, *data_id, *name, *job_name, *user;
     const char *devices[COMMAND_DEVICES_MOST];
     size_t device_count;

@@ -1,6 +1,7 @@
 #include "agent/link.h"
 
 #include "agent/after.h"
+#include "agent/aside.h"
 #include "agent/command.h"
 #include "agent/report_out.h"
 #include "agent/sampler.h"
@@ -320,6 +321,13 @@ static int obey(struct link *l, struct command *c, struct err *e)
         a = attempt_find(agent, c->attempt);
         if (a && attempt_is_over(a))
             forget_attempt(a);
+        aside_forget(agent->aside, c->attempt);
+        break;
+    case COMMAND_CHECK:
+        aside_check(agent->aside, c);
+        break;
+    case COMMAND_METER:
+        aside_meter(agent->aside, c);
         break;
     case COMMAND_OTHER:
         break;

@@ -7,7 +7,7 @@
 bool report_is_empty(const struct report *r)
 {
     return !r->hello && !r->host && !r->device_count && !r->attempt_count && !r->progress_count &&
-           !r->has_bound;
+           !r->meter_count && !r->has_bound;
 }
 
 static void write_hello(struct json_out *o, const struct report_hello *h)
@@ -128,6 +128,18 @@ void report_write(const struct report *r, struct text *out)
             jo_int(&o, "n", r->progress[i].n);
             jo_int(&o, "done", r->progress[i].done);
             jo_int(&o, "total", r->progress[i].total);
+            jo_end(&o);
+        }
+        jo_end(&o);
+    }
+    if (r->meter_count) {
+        jo_list(&o, "meters");
+        for (size_t i = 0; i < r->meter_count; i++) {
+            jo_object(&o, NULL);
+            jo_int(&o, "job", r->meters[i].job);
+            jo_int(&o, "n", r->meters[i].n);
+            jo_int(&o, "energy_mj", r->meters[i].energy_mj);
+            jo_bool(&o, "measured", r->meters[i].measured);
             jo_end(&o);
         }
         jo_end(&o);

@@ -14,7 +14,7 @@ struct report_hello {
 };
 
 struct report_attempt {
-    const char *id, *state; /* "started", "refused", "ended", "lost" */
+    const char *id, *state; /* "started", "refused", "ended", "lost"; "clear": the gate is open */
     int64_t job, n, ago_ms;
     /* Only of one that is over. */
     const char *outcome; /* "ended" only */
@@ -26,6 +26,12 @@ struct report_attempt {
 
 struct report_progress {
     int64_t job, n, done, total;
+};
+
+/* What a running attempt has used so far. */
+struct report_meter {
+    int64_t job, n, energy_mj;
+    bool measured; /* all of its time is in it */
 };
 
 /* GPUs that a pod of ours has, by kubelet's word. */
@@ -50,6 +56,8 @@ struct report {
     size_t attempt_count;
     const struct report_progress *progress;
     size_t progress_count;
+    const struct report_meter *meters;
+    size_t meter_count;
     const struct report_bound *bound; /* all there are */
     size_t bound_count;
     bool has_bound; /* they are told, also none */

@@ -1,6 +1,7 @@
 #include "agent/report_out.h"
 
 #include "agent/after.h"
+#include "agent/aside.h"
 #include "agent/link.h"
 #include "agent/pods.h"
 #include "agent/report.h"
@@ -14,6 +15,8 @@
 
 #define PROGRESS_MS   500 /* between two words about one job's progress */
 #define ATTEMPTS_MOST 2000
+#define CHECKS_MOST   1024 /* answers of the gate in one report */
+#define METERS_MOST   4096
 #define RESULTS_MOST  (400 * 1024) /* bytes of results in one report */
 
 void report_out_init(struct report_out *r, struct agent *agent, bool (*may_send)(void *arg),
@@ -37,7 +40,8 @@ struct gathered {
     const struct device_view *devices[GPU_MAX_DEVICES];
     struct report_attempt *attempts;
     struct report_progress *progress;
-    size_t device_count, attempt_count, progress_count;
+    struct report_meter *meters;
+    size_t device_count, attempt_count, progress_count, meter_count;
     size_t result_bytes;
     int64_t next_progress_ms; /* mono: when the next word about progress is due; 0: none waits */
 };
@@ -99,7 +103,8 @@ static void gather_attempts(struct report_out *r, struct gathered *g, int64_t no
     size_t count = 0;
     for (struct attempt *a = r->agent->attempts; a; a = a->next)
         count++;
-    g->attempts = mem_new_array(struct report_attempt, 2 * count);
+    g->attempts = mem_new_array(struct report_attempt, 2 * count + CHECKS_MOST);
+    g->attempt_count = aside_answers(r->agent->aside, g->attempts, CHECKS_MOST);
     g->progress = mem_new_array(struct report_progress, count);
     for (struct attempt *a = r->agent->attempts; a; a = a->next) {
         if (a->phase < PHASE_RUNNING || g->attempt_count >= ATTEMPTS_MOST)
@@ -129,6 +134,27 @@ static void gather_attempts(struct report_out *r, struct gathered *g, int64_t no
     }
 }
 
+/* Of attempts that run here, and of those that run as pods. */
+static void gather_meters(struct report_out *r, struct gathered *g)
+{
+    if (!r->agent->tell_meters && !r->sends_hello)
+        return;
+    g->meters = mem_new_array(struct report_meter, METERS_MOST);
+    g->meter_count = aside_meters(r->agent->aside, g->meters, METERS_MOST);
+    for (const struct attempt *a = r->agent->attempts; a && g->meter_count < METERS_MOST;
+         a = a->next) {
+        struct report_meter m = {a->job, a->n, 0, true};
+        if (a->phase != PHASE_RUNNING || !a->meter_count)
+            continue;
+        for (size_t i = 0; i < a->meter_count; i++) {
+            m.energy_mj += a->meters[i].total_mj;
+            m.measured &= energy_is_measured(&a->meters[i]);
+        }
+        g->meters[g->meter_count++] = m;
+    }
+    r->agent->tell_meters = false; /* what does not arrive is old soon */
+}
+
 static void gather_devices(struct report_out *r, struct gathered *g)
 {
     struct devices *d = &r->agent->devices;
@@ -151,6 +177,7 @@ static bool gather(struct report_out *r, struct text *body, int64_t *ret_next_pr
     r->sent_host = agent->tell_host || r->sends_hello;
     gather_attempts(r, &g, clock_mono_ms());
     gather_devices(r, &g);
+    gather_meters(r, &g);
     agent->tell_host = false;
     struct report_bound *bound = NULL; /* kilobytes, and rarely wanted */
     size_t bound_count = 0;
@@ -176,6 +203,8 @@ static bool gather(struct report_out *r, struct text *body, int64_t *ret_next_pr
                                   .attempt_count = g.attempt_count,
                                   .progress = g.progress,
                                   .progress_count = g.progress_count,
+                                  .meters = g.meters,
+                                  .meter_count = g.meter_count,
                                   .bound = bound,
                                   .bound_count = bound_count,
                                   .has_bound = r->sent_bound};
@@ -188,6 +217,7 @@ static bool gather(struct report_out *r, struct text *body, int64_t *ret_next_pr
     *ret_next_progress_ms = g.next_progress_ms;
     free(g.attempts);
     free(g.progress);
+    free(g.meters);
     free(bound);
     return any;
 }
@@ -237,10 +267,12 @@ static void on_sent(void *arg, const struct http_reply *reply)
         agent->counts.reports++;
         r->failures = 0;
         mark_arrived(r);
+        aside_told(agent->aside, true);
     } else {
         agent->counts.report_failures++;
         r->failures++;
         mark_again(r);
+        aside_told(agent->aside, false);
     }
     r->on_done(r->arg, reply, was_hello);
     if (arrived || reply->status == 409) {

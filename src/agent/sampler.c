@@ -1,6 +1,7 @@
 #include "agent/sampler.h"
 
 #include "agent/after.h"
+#include "agent/aside.h"
 #include "agent/energy.h"
 #include "agent/link.h"
 #include "agent/plugin.h"
@@ -30,6 +31,7 @@ struct sampler {
     int64_t host_mono_ms, ours_cpu_us; /* at the last look at the machine */
     bool is_touching, is_checking;
     int64_t kept_boot_ms; /* of the last report that went to telemetry */
+    int64_t meters_told_boot_ms;
 };
 
 /* ---- the machine ---- */
@@ -159,6 +161,16 @@ static void feed_meters(struct sampler *s, const struct gpu_report *r)
             feed_one(s, a, r);
 }
 
+/* Readings come with every start and end, too: not a report for each of them. */
+static void tell_meters(struct sampler *s, const struct gpu_report *r)
+{
+    if (r->boot_ms - s->meters_told_boot_ms < s->interval_ms * 9 / 10)
+        return;
+    s->meters_told_boot_ms = r->boot_ms;
+    s->agent->tell_meters = true;
+    link_wake(s->agent->link);
+}
+
 void sampler_begin_meters(struct sampler *s, struct attempt *a)
 {
     const struct gpu_report *r = gpu_watch_last(s->watch);
@@ -197,6 +209,8 @@ static void on_report(void *arg, const struct gpu_report *r)
     judge_devices(s, r);
     owners_sweep(s->owners);
     feed_meters(s, r);
+    aside_feed(agent->aside, r, s->interval_ms);
+    tell_meters(s, r);
     keep_report(s, r);
     pods_look(agent->pods);
     for (uint32_t i = 0; i < r->event_count; i++) {

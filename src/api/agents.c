@@ -225,6 +225,14 @@ static void take_progress(struct call *c, const struct report_in *in)
         if (a && a->n == value.n && a->node == c->caller.id)
             progress_set(c->api->progress, p->job, &value);
     }
+    for (size_t i = 0; i < in->report->meter_count; i++) {
+        const struct meter_report *m = &in->report->meters[i];
+        const struct job *j = fleet_job(&v->fleet, m->job);
+        const struct attempt *a = j ? fleet_job_attempt(&v->fleet, j) : NULL;
+        struct job_meter value = {m->n, m->energy_mj, m->measured};
+        if (a && a->n == m->n && a->node == c->caller.id)
+            progress_set_meter(c->api->progress, m->job, &value);
+    }
     engine_view_release(c->api->engine, v);
 }
 

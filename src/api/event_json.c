@@ -30,8 +30,11 @@ enum job_state event_job_state(const struct event *ev)
 {
     switch (ev->kind) {
     case EVENT_ID_ATTEMPT_DECIDED:
+    case EVENT_ID_ATTEMPT_SENT:
+    case EVENT_ID_ATTEMPT_WAITS:
         return JOB_SCHEDULED;
     case EVENT_ID_ATTEMPT_STARTED:
+    case EVENT_ID_ATTEMPT_BOUND: /* mostly; who knows the job says what it is */
         return JOB_RUNNING;
     case EVENT_ID_ATTEMPT_ENDED:
         return ev->ATTEMPT_ENDED.outcome == OUTCOME_COMPLETED   ? JOB_COMPLETED
@@ -74,6 +77,15 @@ static void write_job(struct json_out *o, const struct fleet_view *v, const stru
         break;
     case EVENT_ID_ATTEMPT_STARTED:
         jo_int(o, "attempt", ev->ATTEMPT_STARTED.n);
+        break;
+    case EVENT_ID_ATTEMPT_SENT:
+        jo_int(o, "attempt", ev->ATTEMPT_SENT.n);
+        break;
+    case EVENT_ID_ATTEMPT_WAITS:
+        jo_int(o, "attempt", ev->ATTEMPT_WAITS.n);
+        break;
+    case EVENT_ID_ATTEMPT_BOUND:
+        jo_int(o, "attempt", ev->ATTEMPT_BOUND.n);
         break;
     case EVENT_ID_ATTEMPT_REFUSED:
         jo_int(o, "attempt", ev->ATTEMPT_REFUSED.n);

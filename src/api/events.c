@@ -120,7 +120,7 @@ static int find_job(struct catching_up *u, const struct event *ev, struct event_
         ret->principal = j->principal;
     if (j && ev->kind == EVENT_ID_ATTEMPT_LOST)
         ret->state = JOB_QUEUED; /* it was tried again */
-    if (j && ev->kind == EVENT_ID_JOB_CANCEL)
+    if (j && (ev->kind == EVENT_ID_JOB_CANCEL || ev->kind == EVENT_ID_ATTEMPT_BOUND))
         ret->state = j->state;
     if (j || ev->kind == EVENT_ID_JOB_SUBMITTED || ev->kind == EVENT_ID_JOB_DELETED)
         return 0;
@@ -278,6 +278,10 @@ static struct event_job live_job(struct event_hub *h, const struct fleet_view *v
             ret.state = j->state;
             slot->cancel_asked = slot->job == ev->subject;
         }
+        break;
+    case EVENT_ID_ATTEMPT_BOUND:
+        if (j)
+            ret.state = j->state;
         break;
     case EVENT_ID_JOB_RETRIED:
         if (slot->job == ev->subject)

@@ -75,19 +75,15 @@ static void follow(struct history *h, const struct event *ev)
     case EVENT_ID_ATTEMPT_LOST:
         follow_lost(h);
         break;
-    default: /* held, released, due: it waits on */
+    default: /* held, released, due, sent, bound: it stays what it is */
         break;
     }
 }
 
 /* ---- written ---- */
 
-static void write_decided(struct history *h, const struct event *ev)
+static void write_devices(struct history *h, const struct event_list *devices)
 {
-    const struct event_list *devices = &ev->ATTEMPT_DECIDED.devices;
-    const struct node *n = fleet_node(h->view, ev->ATTEMPT_DECIDED.node);
-    jo_int(&h->out, "attempt", ev->ATTEMPT_DECIDED.n);
-    jo_text(&h->out, "node", n ? n->name : NULL);
     jo_list(&h->out, "devices");
     for (int64_t i = 0; i < devices->count; i++) {
         const struct device *d = fleet_device(h->view, devices->at[i]);
@@ -95,6 +91,14 @@ static void write_decided(struct history *h, const struct event *ev)
             job_write_device(&h->out, h->view, d);
     }
     jo_end(&h->out);
+}
+
+static void write_decided(struct history *h, const struct event *ev)
+{
+    const struct node *n = fleet_node(h->view, ev->ATTEMPT_DECIDED.node);
+    jo_int(&h->out, "attempt", ev->ATTEMPT_DECIDED.n);
+    jo_text(&h->out, "node", n ? n->name : NULL);
+    write_devices(h, &ev->ATTEMPT_DECIDED.devices);
 }
 
 static void write_cost(struct history *h, int64_t run_ms, int64_t energy_mj, int64_t cost_micros)
@@ -129,6 +133,16 @@ static void write_inside(struct history *h, const struct event *ev)
         break;
     case EVENT_ID_ATTEMPT_STARTED:
         jo_int(&h->out, "attempt", ev->ATTEMPT_STARTED.n);
+        break;
+    case EVENT_ID_ATTEMPT_SENT:
+        jo_int(&h->out, "attempt", ev->ATTEMPT_SENT.n);
+        break;
+    case EVENT_ID_ATTEMPT_WAITS:
+        jo_int(&h->out, "attempt", ev->ATTEMPT_WAITS.n);
+        break;
+    case EVENT_ID_ATTEMPT_BOUND:
+        jo_int(&h->out, "attempt", ev->ATTEMPT_BOUND.n);
+        write_devices(h, &ev->ATTEMPT_BOUND.devices);
         break;
     case EVENT_ID_ATTEMPT_REFUSED:
         jo_int(&h->out, "attempt", ev->ATTEMPT_REFUSED.n);

@@ -52,13 +52,6 @@ static void write_amount(struct job_writer *w, struct json_out *o, const struct 
         jo_null(o, d->name);
 }
 
-static void write_thousandths(struct job_writer *w, struct json_out *o, const struct job_field *d,
-                              const struct job_facts *f)
-{
-    (void)w;
-    jo_fixed(o, d->name, number_of(d, f), 1000);
-}
-
 static void write_time(struct job_writer *w, struct json_out *o, const struct job_field *d,
                        const struct job_facts *f)
 {
@@ -189,6 +182,18 @@ static void write_run(struct job_writer *w, struct json_out *o, const struct job
         jo_int(o, d->name, run_ms);
     else
         jo_null(o, d->name);
+}
+
+static void write_energy(struct job_writer *w, struct json_out *o, const struct job_field *d,
+                         const struct job_facts *f)
+{
+    jo_fixed(o, d->name, f->energy_mj + job_used_now(w, f->attempt).energy_mj, 1000);
+}
+
+static void write_cost(struct job_writer *w, struct json_out *o, const struct job_field *d,
+                       const struct job_facts *f)
+{
+    jo_int(o, d->name, f->cost_micros + job_used_now(w, f->attempt).cost_micros);
 }
 
 static void write_team(struct job_writer *w, struct json_out *o, const struct job_field *d,
@@ -496,8 +501,8 @@ static const struct job_field fields[] = {
     {"run_ms",           SIGHT_COST,   0,          write_run,         0},
     {"team",             SIGHT_COST,   0,          write_team,        0},
     {"gpus",             SIGHT_COST,   0,          write_number,      FACT(gpus)},
-    {"energy_joules",    SIGHT_COST,   0,          write_thousandths, FACT(energy_mj)},
-    {"cost_micros",      SIGHT_COST,   0,          write_number,      FACT(cost_micros)},
+    {"energy_joules",    SIGHT_COST,   0,          write_energy,      0},
+    {"cost_micros",      SIGHT_COST,   0,          write_cost,        0},
     {"currency",         SIGHT_COST,   0,          write_currency,    0},
     {"name",             SIGHT_ALL,    NEEDS_NAME, write_name,        0},
     {"reason",           SIGHT_ALL,    0,          write_reason,      0},

@@ -1,6 +1,8 @@
 #include "api/job_json.h"
 
+#include "api/door.h"
 #include "core/fleet/where.h"
+#include "core/meter/meter.h"
 
 void job_writer_done(struct job_writer *w)
 {
@@ -105,6 +107,25 @@ void job_facts_of_new(const struct submission *s, int64_t principal, int64_t sub
         .name = s->name,
         .spec = s->spec,
     };
+}
+
+/* ---- what a running attempt has used so far ---- */
+
+struct job_used job_used_now(struct job_writer *w, const struct attempt *a)
+{
+    struct job_meter m;
+    struct job_used used = {0};
+    if (!a || !a->started_ms)
+        return used;
+    used.run_ms = w->now_ms > a->started_ms ? w->now_ms - a->started_ms : 0;
+    if (progress_get_meter(w->api->progress, a->job, &m) && m.n == a->n) {
+        used.energy_mj = m.energy_mj;
+        used.measured = m.measured;
+    }
+    used.cost_micros =
+        meter_cost_micros(&w->view->policy, a->gpu_hour_micros,
+                          fleet_job_at(w->view, a->job_row)->gpus, used.run_ms, used.energy_mj);
+    return used;
 }
 
 /* ---- parts ---- */

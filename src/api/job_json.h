@@ -83,4 +83,11 @@ void job_write_sentence(struct json_out *o, const char *key, const struct caller
 void job_write_user(struct json_out *o, const char *key, const struct fleet_view *v,
                     int64_t principal, bool shown);
 
+/* What attempt A (NULL: none) has used from its start until now; all zero before that. */
+struct job_used {
+    int64_t run_ms, energy_mj, cost_micros;
+    bool measured;
+};
+struct job_used job_used_now(struct job_writer *w, const struct attempt *a);
+
 #endif

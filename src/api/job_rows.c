@@ -16,6 +16,8 @@ void job_rows_keep_name(struct job_rows *r, enum table_id table, const struct jo
     r->spec = *spec;
     r->spec.team = kept(spec->team);
     r->spec.name = kept(spec->name);
+    r->spec.selector = kept(spec->selector);
+    r->spec.tolerations = kept(spec->tolerations);
     r->spec.spec = NULL;
 }
 
@@ -42,8 +44,9 @@ void job_rows_done(struct job_rows *r)
 {
     if (!r->has_spec && !r->has_history)
         return;
-    const char *texts[] = {r->spec.team,    r->spec.name,           r->spec.spec,
-                           r->history.team, r->history.reason_text, r->history.devices};
+    const char *texts[] = {r->spec.team,           r->spec.name,        r->spec.spec,
+                           r->spec.selector,       r->spec.tolerations, r->history.team,
+                           r->history.reason_text, r->history.devices};
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         free((char *)texts[i]);
     *r = (struct job_rows){0};

@@ -136,6 +136,22 @@ static void write_end(struct job_writer *w, struct json_out *o, const struct att
     jo_text(o, "currency", w->view->policy.currency);
 }
 
+/* Of one that runs: what it has used so far. */
+static void write_so_far(struct job_writer *w, struct json_out *o, const struct attempt_row *a)
+{
+    const struct job *j = fleet_job(w->view, a->job);
+    const struct attempt *open = j ? fleet_job_attempt(w->view, j) : NULL;
+    job_write_sentence(o, "reason", w->caller, a->reason_text);
+    if (!open || open->n != a->n || !open->started_ms)
+        return;
+    struct job_used used = job_used_now(w, open);
+    jo_int(o, "run_ms", used.run_ms);
+    jo_fixed(o, "energy_joules", used.energy_mj, 1000);
+    jo_bool(o, "energy_measured", used.measured);
+    jo_int(o, "cost_micros", used.cost_micros);
+    jo_text(o, "currency", w->view->policy.currency);
+}
+
 void job_write_attempts(struct job_writer *w, struct json_out *o, const char *key)
 {
     const struct fleet_view *v = w->view;
@@ -156,6 +172,8 @@ void job_write_attempts(struct job_writer *w, struct json_out *o, const char *ke
         jo_time(o, "ended_at", a->ended_ms);
         if (a->ended_ms)
             write_end(w, o, a);
+        else
+            write_so_far(w, o, a);
         write_note(o, "results", l, NOTE_RESULTS, a->n);
         write_note(o, "metadata", l, NOTE_OUTCOME, a->n);
         jo_end(o);

@@ -12,7 +12,8 @@ enum { SLOTS = 65536 };
 
 struct slot {
     int64_t job;
-    struct job_progress value;
+    struct job_progress value; /* TOTAL 0: none */
+    struct job_meter meter;    /* N 0: none */
 };
 
 struct progress {
@@ -36,11 +37,17 @@ void progress_free(struct progress *p)
     free(p);
 }
 
+static void take_slot(struct slot *slot, int64_t job)
+{
+    if (slot->job != job)
+        *slot = (struct slot){.job = job};
+}
+
 void progress_set(struct progress *p, int64_t job, const struct job_progress *value)
 {
     struct slot *slot = &p->slots[(uint64_t)job % SLOTS];
     pthread_mutex_lock(&p->lock);
-    slot->job = job;
+    take_slot(slot, job);
     slot->value = *value;
     pthread_mutex_unlock(&p->lock);
     __atomic_add_fetch(&p->version, 1, __ATOMIC_RELAXED);
@@ -50,9 +57,30 @@ bool progress_get(struct progress *p, int64_t job, struct job_progress *ret)
 {
     const struct slot *slot = &p->slots[(uint64_t)job % SLOTS];
     pthread_mutex_lock(&p->lock);
-    bool found = slot->job == job;
+    bool found = slot->job == job && slot->value.total > 0;
     if (found)
         *ret = slot->value;
+    pthread_mutex_unlock(&p->lock);
+    return found;
+}
+
+void progress_set_meter(struct progress *p, int64_t job, const struct job_meter *value)
+{
+    struct slot *slot = &p->slots[(uint64_t)job % SLOTS];
+    pthread_mutex_lock(&p->lock);
+    take_slot(slot, job);
+    slot->meter = *value;
+    pthread_mutex_unlock(&p->lock);
+    __atomic_add_fetch(&p->version, 1, __ATOMIC_RELAXED);
+}
+
+bool progress_get_meter(struct progress *p, int64_t job, struct job_meter *ret)
+{
+    const struct slot *slot = &p->slots[(uint64_t)job % SLOTS];
+    pthread_mutex_lock(&p->lock);
+    bool found = slot->job == job && slot->meter.n;
+    if (found)
+        *ret = slot->meter;
     pthread_mutex_unlock(&p->lock);
     return found;
 }

@@ -6,6 +6,8 @@ enum {
     DEVICES_MOST = 256,
     ATTEMPTS_MOST = 10000,
     PROGRESS_MOST = 10000,
+    METERS_MOST = 10000,
+    BOUND_MOST = 1000,
     FILES_MOST = 100,        /* of one attempt's results */
     METADATA_MOST = 20480,   /* bytes; agents take 16 KiB, other writers may write it longer */
     NUMBER_MOST = INT32_MAX, /* amounts: devices, MiB, percent */
@@ -239,7 +241,9 @@ static int read_attempt(const json_t *object, struct attempt_report *ret, struct
         {"metadata", JSON_FIELD_OBJECT, AT(metadata)},
     };
 #undef AT
-    static const char *const states[] = {"started", "refused", "ended", "lost"};
+    /* In the order of enum attempt_word; the last is REPORT_CLEAR. */
+    static const char *const states[] = {"started", "refused", "ended", "lost", "clear"};
+    enum { CLEAR = 4 };
     struct attempt_in in = {0};
     int64_t state = 0;
     unsigned char bits[16];
@@ -257,7 +261,7 @@ static int read_attempt(const json_t *object, struct attempt_report *ret, struct
     text_cut(ret->why, sizeof ret->why, in.why);
     ret->job = in.job;
     ret->n = in.n;
-    ret->what = (__typeof__(ret->what))state;
+    ret->what = state == CLEAR ? REPORT_CLEAR : (enum attempt_word)state;
     ret->ago_ms = in.ago_ms;
     ret->outcome = outcome;
     ret->exit_code = in.exit_code;
@@ -281,12 +285,60 @@ static int read_progress(const json_t *object, struct progress_report *ret, stru
     return json_read_fields(object, fields, COUNT_OF(fields), false, ret, e);
 }
 
+/* ---- what runs as pods there ---- */
+
+static int read_meter(const json_t *object, struct meter_report *ret, struct err *e)
+{
+#define AT(member) offsetof(struct meter_report, member)
+    static const struct json_field fields[] = {
+        {"job", JSON_FIELD_INT, AT(job), true, 1, BIG},
+        {"n", JSON_FIELD_INT, AT(n), true, 1, NUMBER_MOST},
+        {"energy_mj", JSON_FIELD_INT, AT(energy_mj), true, 0, BIG},
+        {"measured", JSON_FIELD_BOOL, AT(measured)},
+    };
+#undef AT
+    return json_read_fields(object, fields, COUNT_OF(fields), false, ret, e);
+}
+
+struct bound_in {
+    int64_t job, n;
+    const char *namespace;
+    const json_t *devices;
+};
+
+static int read_bound(const json_t *object, struct attempt_report *ret, struct err *e)
+{
+#define AT(member) offsetof(struct bound_in, member)
+    static const struct json_field fields[] = {
+        {"job", JSON_FIELD_INT, AT(job), true, 1, BIG},
+        {"n", JSON_FIELD_INT, AT(n), true, 1, NUMBER_MOST},
+        {"namespace", JSON_FIELD_TEXT, AT(namespace)},
+        {"devices", JSON_FIELD_ARRAY, AT(devices), true, 0, DEVICES_MOST},
+    };
+#undef AT
+    struct bound_in in = {0};
+    size_t i;
+    json_t *item;
+    if (json_read_fields(object, fields, COUNT_OF(fields), false, &in, e) < 0)
+        return -1;
+    ret->what = REPORT_BOUND;
+    ret->job = in.job;
+    ret->n = in.n;
+    text_cut(ret->pod_namespace, sizeof ret->pod_namespace, in.namespace);
+    ret->devices = mem_alloc(json_array_size(in.devices) + 1, sizeof *ret->devices);
+    json_array_foreach((json_t *)in.devices, i, item)
+    {
+        text_cut(ret->devices[ret->device_count++], sizeof *ret->devices, json_string_value(item));
+    }
+    return 0;
+}
+
 /* ---- the whole ---- */
 
 struct top_in {
     const char *boot_id, *data_id;
     int64_t seq, now_ms;
-    const json_t *hello, *host, *devices, *attempts, *progress;
+    const json_t *hello, *host, *devices, *attempts, *progress, *meters, *bound;
 };
 
 #define AT(member) offsetof(struct top_in, member)
@@ -300,6 +352,8 @@ static const struct json_field top_fields[] = {
     {"devices", JSON_FIELD_ARRAY, AT(devices), .least = 0, .most = DEVICES_MOST},
     {"attempts", JSON_FIELD_ARRAY, AT(attempts), .least = 0, .most = ATTEMPTS_MOST},
     {"progress", JSON_FIELD_ARRAY, AT(progress), .least = 0, .most = PROGRESS_MOST},
+    {"meters", JSON_FIELD_ARRAY, AT(meters), .least = 0, .most = METERS_MOST},
+    {"bound", JSON_FIELD_ARRAY, AT(bound), .least = 0, .most = BOUND_MOST},
 };
 #undef AT
 
@@ -317,7 +371,9 @@ static int read_lists(const struct top_in *in, struct report_in *ret, struct err
     size_t i;
     json_t *item;
     r->devices = mem_new_array(struct device_report, json_array_size(in->devices));
-    r->attempts = mem_new_array(struct attempt_report, json_array_size(in->attempts));
+    r->attempts = mem_new_array(struct attempt_report,
+                                json_array_size(in->attempts) + json_array_size(in->bound));
+    r->meters = mem_new_array(struct meter_report, json_array_size(in->meters));
     ret->progress = mem_new_array(struct progress_report, json_array_size(in->progress));
     json_array_foreach((json_t *)in->devices, i, item)
     {
@@ -328,6 +384,16 @@ static int read_lists(const struct top_in *in, struct report_in *ret, struct err
     {
         if (read_attempt(item, &r->attempts[r->attempt_count++], e) < 0)
             return wrap_index(e, "attempts", i);
+    }
+    json_array_foreach((json_t *)in->bound, i, item)
+    {
+        if (read_bound(item, &r->attempts[r->attempt_count++], e) < 0)
+            return wrap_index(e, "bound", i);
+    }
+    json_array_foreach((json_t *)in->meters, i, item)
+    {
+        if (read_meter(item, &r->meters[r->meter_count++], e) < 0)
+            return wrap_index(e, "meters", i);
     }
     json_array_foreach((json_t *)in->progress, i, item)
     {

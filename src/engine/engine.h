@@ -31,6 +31,7 @@ struct engine_config {
     /* Jobs that name no image may run in clusters: there is one for them. Else they are for
      * machines only. It counts when they are submitted. */
     bool clusters_have_image;
+    const char *pod_namespace; /* of the pods of attempts; NULL: any. Lives as long as the engine */
 };
 
 struct engine_hooks {
@@ -161,6 +162,8 @@ struct attempt_report {
     char *results, *metadata;         /* JSON of NOTE_RESULTS, NOTE_OUTCOME; NULL: none; owned */
     char (*devices)[FLEET_NAME + 32]; /* BOUND: uuids; owned */
     size_t device_count;
+    char
+        pod_namespace[FLEET_NAME]; /* BOUND by an agent, who sees pods of anybody; it gives no ID */
 };
 
 /* Energy of an attempt so far, as an agent measures it. Kept in memory; what ends unmeasured takes

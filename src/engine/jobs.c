@@ -201,7 +201,7 @@ struct lookup {
     struct job_history_row history;
     bool found_spec, found_history;
     struct err error;
-    char *texts[4]; /* owned: what the rows point to */
+    char *texts[5]; /* owned: what the rows point to */
 };
 
 static char *keep(struct lookup *l, int at, const char *text)
@@ -218,6 +218,8 @@ static int on_row(void *arg, enum table_id table, const void *record)
         l->spec.team = keep(l, 0, l->spec.team);
         l->spec.name = keep(l, 1, l->spec.name);
         l->spec.spec = keep(l, 2, l->spec.spec);
+        l->spec.selector = keep(l, 3, l->spec.selector);
+        l->spec.tolerations = keep(l, 4, l->spec.tolerations);
         l->found_spec = true;
     } else if (table == TABLE_ID_JOB_HISTORY) {
         l->history = *(const struct job_history_row *)record;

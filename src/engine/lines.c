@@ -1,4 +1,5 @@
 /* What is told to nodes: to agents, and to clusters for their nodes. */
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/json_out.h"
 #include "base/log.h"
@@ -201,6 +202,8 @@ static void send_devices(struct engine *g, const struct attempt *a, const char *
         jo_text(&o, NULL, fleet_device(v, fleet_part_at(v, p)->device)->uuid);
     jo_end(&o);
     jo_int(&o, "gpu_memory_mib", fleet_job(v, a->job)->gpu_memory_mib);
+    if (a->started_ms)
+        jo_int(&o, "ago_ms", engine_clock_now(&g->clock, clock_mono_ms()) - a->started_ms);
     jo_end(&o);
     send_line(g, LINK_AGENT, a->node, &t);
 }

@@ -191,10 +191,24 @@ static void hear_bound(struct engine *g, const struct attempt_report *a, const s
         send_meter(g, fleet_job_attempt(view(g), fleet_job(view(g), a->job)));
 }
 
-/* What an agent says of attempts on a cluster's node: only that its gate is open, or not. */
+/* Kubelet's list, by an agent: a pod's name is its author's word, so it must be one of ours. */
+static void hear_bound_aside(struct engine *g, int64_t node, const struct attempt_report *a)
+{
+    const struct job *j = fleet_job(view(g), a->job);
+    const struct attempt *open = j ? fleet_job_attempt(view(g), j) : NULL;
+    const char *ours = g->config.pod_namespace;
+    if (open && open->n == a->n && open->node == node &&
+        (!ours || strcmp(ours, a->pod_namespace) == 0))
+        hear_bound(g, a, open);
+}
+
+/* What an agent says of attempts on a cluster's node: that its gate is open, or not, and which
+ * devices they have. */
 static void hear_aside(struct engine *g, int64_t node, const struct attempt_report *a)
 {
-    if (a->what == REPORT_CLEAR || a->what == REPORT_REFUSED)
+    if (a->what == REPORT_BOUND)
+        hear_bound_aside(g, node, a);
+    else if (a->what == REPORT_CLEAR || a->what == REPORT_REFUSED)
         (void)gate_hear(g, node, a);
     else
         send_about(g, LINK_AGENT, node, a->what == REPORT_STARTED ? "end" : "forget", a->id);
@@ -205,6 +219,8 @@ static void hear_attempt(struct engine *g, const struct report *r, const struct 
     const struct job *j = job_of(g, r->node, a);
     bool over = a->what == REPORT_REFUSED || a->what == REPORT_ENDED || a->what == REPORT_LOST;
     if (!j) {
+        if (a->what == REPORT_BOUND && r->source == LINK_AGENT)
+            return; /* a machine with a kubelet that is none of a cluster's nodes here */
         /* Over for us: what runs is ended, what has ended may be forgotten. */
         if (a->what != REPORT_CLEAR)
             send_about(g, r->source, r->node, over ? "forget" : "end", a->id);

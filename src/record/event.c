@@ -159,12 +159,16 @@ const char *event_why(const struct event *ev)
         return ev->NODE_LOST.proof;
     case EVENT_ID_NODE_RETIRED:
         return ev->NODE_RETIRED.why;
+    case EVENT_ID_NODE_SHARE:
+        return ev->NODE_SHARE.why;
     case EVENT_ID_DEVICE_CHANGED:
         return ev->DEVICE_CHANGED.why;
     case EVENT_ID_JOB_CANCEL:
         return ev->JOB_CANCEL.why;
     case EVENT_ID_JOB_HELD:
         return ev->JOB_HELD.why;
+    case EVENT_ID_ATTEMPT_WAITS:
+        return ev->ATTEMPT_WAITS.why;
     case EVENT_ID_ATTEMPT_REFUSED:
         return ev->ATTEMPT_REFUSED.why;
     case EVENT_ID_ATTEMPT_ENDED:

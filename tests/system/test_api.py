@@ -246,7 +246,7 @@ def test_a_job_is_taken_as_it_was_written(plant):
         ({}, "command"),
         ({"command": "true"}, "command"),
         ({"command": []}, "command"),
-        ({"command": ["a"], "image": "x"}, "image"),
+        ({"command": ["a"], "image": "x y"}, "image"),
         ({"command": ["a"], "mig_profile": "1g.10gb"}, "mig_profile"),
         ({"command": ["a"], "priority": 1}, "priority"),
         ({"command": ["a"], "gpsu": 1}, "gpsu"),
@@ -452,7 +452,7 @@ def test_only_the_fields_asked_for_are_sent(plant, tokens):
     ended = plant.ask("GET", f"/api/v1/jobs/{job}").json()
     assert ended["node"] is None and ended["devices"] == [] and ended["scheduled_at"] is None
     one = next(j for j in pages(plant, "/api/v1/jobs", 1000) if j["id"] == job)
-    assert one == {k: v for k, v in ended.items() if k not in ["why", "attempts"]}
+    assert one == {k: v for k, v in ended.items() if k not in ["why", "attempts", "placed_by"]}
 
 
 def test_jobs_are_found_by_label_and_by_text(plant, tokens):
@@ -761,7 +761,7 @@ def test_a_dry_run_refuses_what_the_real_one_would_and_changes_nothing(plant, to
     told = told.json()
     assert told["valid"] is True and told["position"] == queue + 1 and told["queue_length"] == queue
     assert told["starts_now"] is False and told["reason"].startswith("needs 1 GPU")
-    for body in [{}, {"command": []}, {"command": ["x"], "gpus": 65}, {"command": ["x"], "image": "y"}, {"cmd": 1},
+    for body in [{}, {"command": []}, {"command": ["x"], "gpus": 65}, {"command": ["x"], "image": "y z"}, {"cmd": 1},
                  {"command": ["x"], "user": "nobody"}, {"command": ["x"], "memory": "0"}]:  # fmt: skip
         dry = plant.ask("POST", "/api/v1/jobs?dry_run=true", body)
         real = plant.ask("POST", "/api/v1/jobs", body)
@@ -809,3 +809,32 @@ def test_sentences_are_in_the_language_that_is_asked_for(plant):
     assert ended["reason"] == "admin이(가) 취소함"
     again = plant.ask("POST", f"{path}/cancel", headers={"Accept-Language": "ko"})
     assert again.json()["detail"] == f"작업 {job}은(는) 이미 끝남"
+
+
+def test_what_is_for_clusters_is_kept_with_the_job_and_said(plant, tokens):
+    body = {
+        "image": "registry.example/train:1",
+        "runner": "kube-job",
+        "mounts": [{"name": "data", "path": "/data", "read_only": True}],
+        "node_selector": {"zone": "b", "gpu.x/model": "A100"},
+        "tolerations": ["nvidia.com/gpu:NoSchedule"],
+    }
+    dry = plant.ask("POST", "/api/v1/jobs?dry_run=true", body).json()
+    assert not dry["starts_now"]
+    new = plant.ask("POST", "/api/v1/jobs", body)
+    assert new.status_code == 201, new.text
+    job = plant.ask("GET", f"/api/v1/jobs/{new.json()['id']}").json()
+    assert {k: job[k] for k in body} == body and job["template"] is None and job["command"] == []
+    plant.ask("POST", f"/api/v1/jobs/{job['id']}/cancel")
+    ended = plant.ask("GET", f"/api/v1/jobs/{job['id']}").json()
+    assert {k: ended[k] for k in body} == body
+    # It comes back as it was.
+    assert plant.ask("POST", f"/api/v1/jobs/{job['id']}/retry").status_code == 202
+    again = plant.ask("GET", f"/api/v1/jobs/{job['id']}").json()
+    assert again["state"] == "Queued" and {k: again[k] for k in body} == body
+    plant.ask("POST", f"/api/v1/jobs/{job['id']}/cancel")
+    problem(plant.ask("POST", "/api/v1/jobs", body | {"tolerations": ["team=x"]}), 403, field="tolerations")
+    template = {"template": {"name": "proto-gcn", "parameters": {"user": "alice"}}}
+    job = plant.ask("POST", "/api/v1/jobs", template).json()
+    assert job["template"] == template["template"] and job["name"] == "proto-gcn"
+    plant.ask("POST", f"/api/v1/jobs/{job['id']}/cancel")

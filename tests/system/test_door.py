@@ -93,6 +93,30 @@ def next_of(agent, kind):
             return line
 
 
+# what a running job has used
+
+
+def test_energy_and_cost_of_a_running_job_are_current(plant, agent):
+    job = plant.ask("POST", "/api/v1/jobs", {"command": ["x"]}, token=plant.token["alice"]).json()["id"]
+    line = next_of(agent, "start")
+    agent.say(line, "started", ago_ms=3_600_000)
+    show = lambda: plant.ask("GET", f"/api/v1/jobs/{job}", token=plant.token["alice"]).json()
+    hour = show()["cost_micros"]
+    assert hour > 0 and show()["energy_joules"] == 0
+    meter = {"job": job, "n": 1, "energy_mj": 3_600_000_000, "measured": True}
+    assert agent.report(meters=[meter]).status_code == 200
+    now = show()
+    assert now["energy_joules"] == 3_600_000 and now["cost_micros"] > hour
+    attempt = now["attempts"][0]
+    assert attempt["energy_joules"] == 3_600_000 and attempt["energy_measured"] and attempt["run_ms"] >= 3_600_000
+    # Of jobs that do not run here nobody believes it.
+    assert agent.report(meters=[meter | {"n": 2, "energy_mj": 1}]).status_code == 200
+    assert show()["energy_joules"] == 3_600_000
+    agent.say(line, "ended", outcome="completed", exit_code=0, run_ms=3_600_000, energy_mj=7000, energy_measured=True)
+    assert show()["energy_joules"] == 7
+    assert next_of(agent, "forget")
+
+
 # live events
 
 
@@ -366,7 +390,7 @@ def test_lists_say_where_an_ended_job_ran(plant, agent):
     job = run_one(plant, agent)
     one = plant.ask("GET", f"/api/v1/jobs/{job}").json()
     listed = next(j for j in plant.ask("GET", "/api/v1/jobs?state=Completed").json()["items"] if j["id"] == job)
-    assert listed == {k: v for k, v in one.items() if k not in ["attempts", "why"]}
+    assert listed == {k: v for k, v in one.items() if k not in ["attempts", "why", "placed_by"]}
     assert listed["node"] == "fake-a" and listed["devices"] == one["attempts"][-1]["devices"] != []
     assert listed["scheduled_at"] == one["attempts"][-1]["decided_at"]
 

@@ -170,7 +170,7 @@ def test_numbers_beyond_all_numbers_are_refused(plane):
 
 def test_what_does_not_work_yet_and_what_is_not_known_are_refused_by_name(plane):
     is_problem(submit(plane, priority=5), 400, "priority", "does not work yet")
-    is_problem(submit(plane, image="x"), 400, "image")
+    is_problem(submit(plane, image="x y"), 400, "image")
     is_problem(submit(plane, gpuss=1), 400, "gpuss", "not known")
     is_problem(submit(plane, __proto__={}), 400, "__proto__")
     is_problem(plane.ask("GET", JOBS + "?limitt=5"), 400, "limitt")

@@ -12,6 +12,30 @@ static int parse(const char *line, struct command *c)
     return command_parse(line, strlen(line), c, &test_err);
 }
 
+TEST("a check and a meter are about an attempt that runs as a pod")
+{
+    static const char check[] =
+        "{\"type\":\"check\",\"attempt\":\"0123456789abcdef0123456789abcdef\",\"job\":7,\"n\":2,"
+        "\"devices\":[\"GPU-a\",\"GPU-b\"],\"gpu_memory_mib\":8192}";
+    static const char meter[] =
+        "{\"type\":\"meter\",\"attempt\":\"0123456789abcdef0123456789abcdef\",\"job\":7,\"n\":2,"
+        "\"devices\":[],\"ago_ms\":1200}";
+    static const char no_job[] =
+        "{\"type\":\"meter\",\"attempt\":\"0123456789abcdef0123456789abcdef\",\"n\":2}";
+    struct command c;
+    CHECK_OK(command_parse(check, strlen(check), &c, &test_err));
+    CHECK_INT(c.type, COMMAND_CHECK);
+    CHECK_INT(c.device_count, 2);
+    CHECK_TEXT(c.devices[1], "GPU-b");
+    CHECK_INT(c.gpu_memory_mib, 8192);
+    command_done(&c);
+    CHECK_OK(command_parse(meter, strlen(meter), &c, &test_err));
+    CHECK_INT(c.type, COMMAND_METER);
+    CHECK_INT(c.ago_ms, 1200);
+    command_done(&c);
+    CHECK_FAILS(command_parse(no_job, strlen(no_job), &c, &test_err), ERR_INVALID, "above 0");
+}
+
 TEST("a start command is read with all it names")
 {
     auto_command struct command c = {0};

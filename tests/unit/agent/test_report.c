@@ -8,6 +8,20 @@ TEST("a report that has nothing to say is empty, and a hello never is")
     CHECK(!report_is_empty(&(struct report){.host = &(struct gate_host){0}}));
 }
 
+TEST("what running attempts have used so far is a list of its own")
+{
+    auto_text struct text t = {0};
+    const struct report_meter meters[] = {{7, 1, 1200, true}, {8, 2, 0, false}};
+    const struct report r = {
+        .boot_id = "b", .data_id = "d", .seq = 1, .meters = meters, .meter_count = 2};
+    CHECK(!report_is_empty(&r));
+    report_write(&r, &t);
+    CHECK_TEXT(text_get(&t),
+               "{\"boot_id\":\"b\",\"data_id\":\"d\",\"seq\":1,\"meters\":[{\"job\":7,\"n\":1,"
+               "\"energy_mj\":1200,\"measured\":true},{\"job\":8,\"n\":2,\"energy_mj\":0,"
+               "\"measured\":false}]}");
+}
+
 TEST("a hello names everything, also that there is nothing")
 {
     auto_text struct text t = {0};

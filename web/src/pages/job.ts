@@ -119,8 +119,8 @@ class JobPage extends Part {
       ${j.node ? fact(isOpen(j) ? t('job.where') : t('job.ranOn'), html`${j.node} <span class="quiet">${deviceNames(j.devices)}${j.devices?.[0]?.model ? ', ' + f.model(j.devices[0].model) : ''}</span>`) : nothing}
       ${fact(t('job.wait'), f.duration(queued ? f.since(j.submitted_at) : j.wait_ms))}
       ${queued && !j.attempt ? nothing : fact(t('job.run'), f.duration(ran))}
-      ${j.energy_joules === undefined || !j.started_at ? nothing : fact(t('job.energy'), isOpen(j) ? html`<span class="quiet">${t('job.costSoFar')}</span>` : f.energy(j.energy_joules), unmeasured ? t('job.energyUnmeasured') : '')}
-      ${j.cost_micros === undefined || !j.started_at ? nothing : fact(t('job.cost'), isOpen(j) ? html`<span class="quiet">${t('job.costSoFar')}</span>` : f.money(j.cost_micros, j.currency))}
+      ${j.energy_joules === undefined || !j.started_at ? nothing : fact(t('job.energy'), html`${f.energy(j.energy_joules)} ${isOpen(j) ? html`<span class="quiet">${t('job.soFar')}</span>` : nothing}`, unmeasured ? t('job.energyUnmeasured') : '')}
+      ${j.cost_micros === undefined || !j.started_at ? nothing : fact(t('job.cost'), html`${f.money(j.cost_micros, j.currency)} ${isOpen(j) ? html`<span class="quiet">${t('job.soFar')}</span>` : nothing}`)}
       ${isOpen(j) || j.exit_code == null ? nothing : fact(t('job.exitCode'), f.number(j.exit_code))}
     </dl>`
   }

@@ -20,8 +20,8 @@ const LINK = 2
 
 /** Kinds of rows, as the filter groups them. */
 export const groups: Record<string, string[]> = {
-  jobs: ['job.submitted', 'job.cancel', 'job.retried', 'job.deleted', 'job.due', 'job.held', 'job.released', 'attempt.decided', 'attempt.started', 'attempt.refused', 'attempt.ended', 'attempt.lost'],
-  fleet: ['enrolment.created', 'node.enrolled', 'node.hello', 'node.changed', 'node.silent', 'node.lost', 'node.retired', 'device.seen', 'device.changed'],
+  jobs: ['job.submitted', 'job.cancel', 'job.retried', 'job.deleted', 'job.due', 'job.held', 'job.released', 'attempt.decided', 'attempt.sent', 'attempt.waits', 'attempt.bound', 'attempt.started', 'attempt.refused', 'attempt.ended', 'attempt.lost'],
+  fleet: ['enrolment.created', 'node.enrolled', 'node.hello', 'node.changed', 'node.silent', 'node.lost', 'node.retired', 'node.share', 'node.labels', 'node.taint', 'device.seen', 'device.changed'],
   people: ['principal.added', 'principal.changed', 'token.created', 'token.revoked'],
   plans: ['plan'],
   operation: ['store.created', 'epoch.began', 'policy.set', 'clock.stepped', 'snapshot'],
@@ -73,6 +73,9 @@ const node: Record<string, Teller> = {
     number(row, 'busy')
       ? sentence('says.node.busy', { node: subject(row), cpu: f.percent(number(row, 'cpu_pct')), memory: f.percent(number(row, 'memory_pct')) })
       : sentence('says.node.free', { node: subject(row) }),
+  'node.share': row => (row.why ? sentence('says.node.refuses', { node: subject(row), why: row.why }) : sentence('says.node.share', { node: subject(row), cores: t('fleet.cores', { n: f.number(number(row, 'cpu_milli') / 1_000) }), memory: f.mebibytes(number(row, 'memory_mib')), n: f.number(number(row, 'foreign_gpus')) })),
+  'node.labels': row => sentence('says.node.labels', { node: subject(row) }),
+  'node.taint': row => (text(row, 'taint') ? sentence('says.node.taint', { node: subject(row), taint: text(row, 'taint') }) : sentence('says.node.taint.none', { node: subject(row) })),
   'node.silent': row => sentence('says.node.silent', { node: subject(row), time: f.duration(number(row, 'silent_ms')) }),
   'node.lost': row => sentence('says.node.lost', { node: subject(row), why: row.why ?? '' }),
   'node.retired': (row, who) => sentence('says.node.retired', { who, node: strong(row.subject_name ?? `#${row.subject}`) }),
@@ -123,6 +126,9 @@ const jobs: Record<string, Teller> = {
     const given = devicesOf(row)
     return sentence(given.length ? 'says.attempt.decided' : 'says.attempt.decided.cpu', { ...job(row), devices: html`${given}`, node: nodeOf(number(row, 'node')), n: f.number(number(row, 'n')) })
   },
+  'attempt.sent': row => sentence('says.attempt.sent', { ...job(row), n: f.number(number(row, 'n')) }),
+  'attempt.waits': row => sentence('says.attempt.waits', { ...job(row), why: row.why ?? '' }),
+  'attempt.bound': row => sentence('says.attempt.bound', { ...job(row), devices: html`${devicesOf(row)}` }),
   'attempt.started': row => sentence('says.attempt.started', { ...job(row), n: f.number(number(row, 'n')) }),
   'attempt.refused': row => sentence('says.attempt.refused', { ...job(row), why: row.why ?? '' }),
   'attempt.ended': row => {

@@ -22,7 +22,7 @@ export const job = {
   'job.energy': ['Energy', '에너지'],
   'job.energyUnmeasured': ['estimated in part: the GPU was not measured all the time', '일부 추정: GPU가 계속 측정되지는 않음'],
   'job.cost': ['Cost', '비용'],
-  'job.costSoFar': ['once it has ended', '끝난 뒤 계산'],
+  'job.soFar': ['so far', '지금까지'],
 
   'job.history': ['What happened', '이력'],
   'job.history.cut': ['There is more than is shown.', '표시한 것보다 더 있습니다.'],
@@ -35,6 +35,9 @@ export const job = {
   'event.job.due': ['Waits again after a pause', '잠시 쉰 뒤 다시 대기'],
   'event.job.deleted': ['Deleted', '삭제됨'],
   'event.attempt.decided': ['Given a place', '배정됨'],
+  'event.attempt.sent': ['Handed to the cluster', '클러스터에 전달됨'],
+  'event.attempt.waits': ['Not begun yet', '아직 시작되지 않음'],
+  'event.attempt.bound': ['GPUs given by the cluster', '클러스터가 GPU 할당'],
   'event.attempt.started': ['Started', '시작됨'],
   'event.attempt.refused': ['The node refused it', '노드가 거부함'],
   'event.attempt.ended': ['Ended', '끝남'],
