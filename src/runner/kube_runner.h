@@ -27,6 +27,7 @@
 #define KUBE_ANNOTATION_LIMIT    "reeve.gpu/time-limit-ms" /* what the job may run; not there: any */
 #define KUBE_ANNOTATION_RUNNER   "reeve.gpu/runner"
 #define KUBE_ANNOTATION_PROGRESS "reeve.gpu/progress" /* the job's pattern, see node/progress.h */
+#define KUBE_NO_LABEL            "reeve.gpu/prefers-model" /* in selectors: a wish, no node has it */
 #define KUBE_FINALIZER           "reeve.gpu/result"
 
 /* So many devices of one sort. */

@@ -301,7 +301,8 @@ static void write_selector(struct json_out *o, const char *selector)
         if (!equals)
             continue;
         *equals = '\0';
-        jo_text(o, pair, equals + 1);
+        if (strcmp(pair, KUBE_NO_LABEL) != 0)
+            jo_text(o, pair, equals + 1);
     }
     jo_end(o);
 }

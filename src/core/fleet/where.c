@@ -43,6 +43,26 @@ size_t taint_forms(const char *taint, int64_t ret[TAINT_FORMS])
 
 /* ---- what jobs say ---- */
 
+bool model_word(char *to, size_t size, const char *model)
+{
+    size_t len = 0;
+    for (; *model && len + 1 < size; model++) {
+        char c = *model;
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+            to[len++] = c;
+    }
+    to[len] = '\0';
+    return len > 0;
+}
+
+bool model_is_like(const char *model, const char *word)
+{
+    char of[FLEET_NAME];
+    return model_word(of, sizeof of, model) && strstr(of, word) != NULL;
+}
+
 static uint32_t hash_each(const char *list, int64_t *ret, uint32_t most)
 {
     uint32_t count = 0;
@@ -54,12 +74,31 @@ static uint32_t hash_each(const char *list, int64_t *ret, uint32_t most)
     return count;
 }
 
+/* It is taken out of what nodes must have; no label's hash is negative. */
+enum { NO_LABEL = -1 };
+static void read_preference(struct where *w)
+{
+    const char *key = WHERE_PREFERS_MODEL "=";
+    uint32_t i = 0;
+    for (const char *at = w->selector; *at && i < w->pairs; i++) {
+        size_t len = strcspn(at, ",");
+        if (strncmp(at, key, strlen(key)) == 0) {
+            char value[FLEET_NAME];
+            snprintf(value, sizeof value, "%.*s", (int)(len - strlen(key)), at + strlen(key));
+            model_word(w->prefers, sizeof w->prefers, value);
+            w->pair[i] = NO_LABEL;
+        }
+        at += len + (at[len] == ',');
+    }
+}
+
 void where_fill(struct where *ret, const char *selector, const char *tolerations)
 {
     *ret = (struct where){0};
     snprintf(ret->selector, sizeof ret->selector, "%s", selector ? selector : "");
     snprintf(ret->tolerations, sizeof ret->tolerations, "%s", tolerations ? tolerations : "");
     ret->pairs = hash_each(ret->selector, ret->pair, JOB_PAIRS_MOST);
+    read_preference(ret);
     ret->toleration_count = hash_each(ret->tolerations, ret->tolerated, JOB_TOLERATIONS_MOST);
 }
 
@@ -144,7 +183,7 @@ bool node_has_label(const struct fleet_view *v, const struct node *n, int64_t la
 int node_lacks(const struct fleet_view *v, const struct node *n, const struct where *w)
 {
     for (uint32_t i = 0; w && i < w->pairs; i++)
-        if (!node_has_label(v, n, w->pair[i]))
+        if (w->pair[i] != NO_LABEL && !node_has_label(v, n, w->pair[i]))
             return (int)i;
     return -1;
 }

@@ -12,9 +12,20 @@
 struct where {
     char selector[FLEET_WHY], tolerations[FLEET_WHY];
     int64_t pair[JOB_PAIRS_MOST], tolerated[JOB_TOLERATIONS_MOST];
+    char prefers[FLEET_NAME]; /* a word of models that are taken first; "" is none */
     uint32_t pairs, toleration_count;
     uint32_t jobs; /* open ones that say this; without any it goes */
 };
+
+/* A pair of the selector that is no label: GPUs of models like this one are taken first among those
+ * that fit, and others where there are none. Its value is a model_word(). */
+#define WHERE_PREFERS_MODEL "reeve.gpu/prefers-model"
+
+/* Letters and digits of a model's name, small: "NVIDIA A100-SXM4" -> "nvidiaa100sxm4", cut to SIZE.
+ * False: there are none. */
+bool model_word(char *to, size_t size, const char *model);
+/* Whether WORD is in that of MODEL: "a100" is like every A100. */
+bool model_is_like(const char *model, const char *word);
 
 /* Labels of a node, WHERE_CHUNK at a time. */
 enum { WHERE_CHUNK = 64 };
@@ -58,7 +69,8 @@ const char *fleet_tolerations(const struct fleet_view *v, const struct job *j);
 const struct node_labels *fleet_labels(const struct fleet_view *v, uint32_t row);
 const struct node_taint *fleet_taint(const struct fleet_view *v, uint32_t row);
 bool node_has_label(const struct fleet_view *v, const struct node *n, int64_t label);
-/* The first pair of W that the node lacks: its place among them; -1: it has all. */
+/* The first pair of W that the node lacks: its place among those of the selector; -1: it has all.
+ */
 int node_lacks(const struct fleet_view *v, const struct node *n, const struct where *w);
 /* The first taint that keeps a job away that says W (NULL: nothing) and needs GPUS; NULL: none. */
 const struct node_taint *node_repels(const struct fleet_view *v, const struct node *n,

@@ -215,10 +215,22 @@ enum node_fit place_node_fit(const struct place_plan *p, const struct shape *s,
     return *ret_free < s->gpus ? NODE_NO_DEVICES : NODE_FITS;
 }
 
+/* The word of models that are taken first; "" where it does not matter. */
+static const char *preference(const struct place_plan *p, const struct shape *s)
+{
+    const struct where *w = s->gpus ? fleet_where(p->view, s->where) : NULL;
+    return w ? w->prefers : "";
+}
+
 /* Where kubelet gives out devices, one that others use is perhaps not to be had. */
 static bool is_better_device(const struct node *n, const struct device *d,
-                             const struct device *best)
+                             const struct device *best, const char *prefers)
 {
+    if (prefers[0]) {
+        bool liked = model_is_like(d->model, prefers);
+        if (liked != model_is_like(best->model, prefers))
+            return liked;
+    }
     if (n->cluster[0] && d->foreign != best->foreign)
         return best->foreign;
     return d->memory_mib < best->memory_mib;
@@ -229,6 +241,7 @@ static bool is_better_device(const struct node *n, const struct device *d,
 static void choose_devices(const struct place_plan *p, const struct shape *s, const struct node *n,
                            struct place_choice *ret)
 {
+    const char *prefers = preference(p, s);
     ret->devices = 0;
     while (ret->devices < s->gpus) {
         const struct device *best = NULL;
@@ -240,7 +253,7 @@ static void choose_devices(const struct place_plan *p, const struct shape *s, co
                 chosen |= ret->device[i] == device->id;
             if (chosen || place_device_fit(p, s, device) != FIT_OK)
                 continue;
-            if (!best || is_better_device(n, device, best))
+            if (!best || is_better_device(n, device, best, prefers))
                 best = device;
         }
         assert(best); /* the node was chosen because it has enough */
@@ -252,11 +265,26 @@ static void choose_devices(const struct place_plan *p, const struct shape *s, co
 struct candidate {
     const struct node *node;
     int free_devices, able;
+    bool is_liked; /* it has enough of a model that is preferred */
 };
+
+static bool is_liked(const struct place_plan *p, const struct shape *s, const struct node *n,
+                     const char *prefers)
+{
+    int liked = 0;
+    for (uint32_t d = n->first_device; prefers[0] && n->devices && d != NO_ROW;) {
+        const struct device *device = fleet_device(p->view, d);
+        d = device->next_on_node;
+        liked += place_device_fit(p, s, device) == FIT_OK && model_is_like(device->model, prefers);
+    }
+    return prefers[0] && liked >= s->gpus;
+}
 
 static bool is_better(const struct place_plan *p, const struct shape *s, const struct candidate *c,
                       const struct candidate *best)
 {
+    if (c->is_liked != best->is_liked)
+        return c->is_liked;
     /* A whole node: the emptiest; a part of one: the fullest. */
     bool whole = s->gpus >= (p->ties_by_id ? (int)c->node->devices : c->able);
     if (c->free_devices != best->free_devices)
@@ -268,6 +296,7 @@ enum place_answer place_find(const struct place_plan *p, const struct shape *s,
                              struct place_choice *ret)
 {
     struct candidate best = {0}, nearest = {.free_devices = -2};
+    const char *prefers = preference(p, s);
 
     *ret = (struct place_choice){0};
     for (int64_t id = 1; id <= p->view->node_count; id++) {
@@ -278,6 +307,8 @@ enum place_answer place_find(const struct place_plan *p, const struct shape *s,
         enum node_fit fit = place_node_fit(p, s, n, &c.free_devices, &c.able);
         if (fit == NODE_CORDONED)
             c.free_devices = -1; /* only where no other is near */
+        if (fit == NODE_FITS)
+            c.is_liked = is_liked(p, s, n, prefers);
         if (fit == NODE_FITS && (!best.node || is_better(p, s, &c, &best)))
             best = c;
         else if (fit != NODE_FITS && !node_fit_is_never(fit) &&

@@ -50,9 +50,9 @@ struct place_choice {
 };
 
 /*
- * Among the nodes that fit: the fullest for a part of a node, the emptiest for a whole one, ties by
- * name. On the node those devices first that no process of others uses, of these the smallest that
- * do, ties by their number.
+ * Among the nodes that fit: those first that have GPUs of a model that is preferred; the fullest
+ * for a part of a node, the emptiest for a whole one, ties by name. On the node those devices first
+ * that no process of others uses, of these the smallest that do, ties by their number.
  */
 enum place_answer place_find(const struct place_plan *p, const struct shape *s,
                              struct place_choice *ret);

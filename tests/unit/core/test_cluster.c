@@ -98,6 +98,40 @@ TEST("labels and taints decide where a job runs, and are named when they keep it
     world_end(&w);
 }
 
+static int64_t add_model(struct world *w, const char *name, const char *model)
+{
+    int64_t node = add_cluster_node(w, name, 0, 0);
+    struct event ev = {.kind = EVENT_ID_DEVICE_SEEN, .subject = seen(w)->device_count + 1};
+    ev.DEVICE_SEEN.node = node;
+    ev.DEVICE_SEEN.memory_mib = 10240;
+    snprintf(ev.DEVICE_SEEN.uuid, EVENT_TEXT, "%s/nvidia.com/gpu/0", name);
+    event_set_text(ev.DEVICE_SEEN.model, model);
+    CHECK_OK(happen(w, ev));
+    return node;
+}
+
+TEST("a model that is preferred is taken first, and any other where there is none")
+{
+    struct world w;
+    world_begin(&w);
+    int64_t alice = add_user(&w, "alice");
+    int64_t l4 = add_model(&w, "a", "NVIDIA L4"),
+            a100 = add_model(&w, "b", "NVIDIA A100-SXM4-40GB");
+    const char *wish = WHERE_PREFERS_MODEL "=a100";
+    int64_t any = submit(&w, .user = alice);
+    plan(&w);
+    CHECK_INT(node_of(&w, any), l4);
+    end_job(&w, any);
+    int64_t first = submit(&w, .user = alice, .selector = wish);
+    int64_t second = submit(&w, .user = alice, .selector = wish);
+    int64_t third = submit(&w, .user = alice, .selector = wish);
+    plan(&w);
+    CHECK_INT(node_of(&w, first), a100);
+    CHECK_INT(node_of(&w, second), l4);
+    CHECK(!strstr(why(&w, third), "no-label"));
+    world_end(&w);
+}
+
 TEST("what jobs say of where is kept once, and goes with the last of them")
 {
     struct world w;
