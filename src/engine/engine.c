@@ -66,7 +66,7 @@ static bool is_repeated(struct engine *g, struct command *c, struct err *e)
 
 static void remember_key(struct engine *g, const struct command *c)
 {
-    if (!c->idempotency_key)
+    if (!c->idempotency_key || c->dry_run)
         return;
     struct idempotency_entry entry = {c->body_hash, c->ret_id, g->clock.last_ms + IDEMPOTENCY_MS};
     idempotency_put(g->idempotency, c->idempotency_key, &entry);

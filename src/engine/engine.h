@@ -224,7 +224,8 @@ struct command {
 
     struct submission *jobs; /* SUBMIT: owned, all or nothing */
     size_t job_count;
-    bool dry_run;          /* SUBMIT: is checked, gets its places, changes nothing */
+    bool dry_run;          /* SUBMIT: is checked, gets its places, changes nothing; with a key: says
+                              whether it was done already (RET_REPEATED) */
     int64_t id;            /* CANCEL..RELEASE: job; TOKEN_REVOKE: token; NODE_*: node */
     char why[EVENT_TEXT];  /* CANCEL, HOLD, NODE_LOST: reason or proof */
     char name[FLEET_NAME]; /* PRINCIPAL_ADD; TOKEN_CREATE, SESSION_BEGIN: its label; ENROL*: node */
