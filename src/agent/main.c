@@ -1,11 +1,12 @@
 /* reeve-agent: a node of the fleet. Also the shim of an attempt and the helper that calls GPU
- * drivers, when told so by its first argument. */
+ * drivers, or nothing that only holds a GPU, when told so by its first argument. */
 #include "agent/agent.h"
 #include "base/log.h"
 #include "gpu/helper.h"
 #include "node/shim.h"
 
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,8 +16,26 @@ static int fail(const struct err *e)
     return err_exit(e->code);
 }
 
+/* In a pod of its own, which holds a GPU for a GPUAllocation: nothing, until it is to end. As its
+ * first process nothing else would end it. */
+static int hold(void)
+{
+    sigset_t ends;
+    int number = SIGTERM;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
+    puts("holding until told to end");
+    fflush(stdout);
+    sigwait(&ends, &number);
+    return 128 + number;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--hold") == 0)
+        return hold();
     if (argc == 3 && strcmp(argv[1], "--shim") == 0)
         return shim_program_main(argv);
     if (argc >= 2 && strcmp(argv[1], GPU_HELPER_ARG) == 0)
