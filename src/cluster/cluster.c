@@ -289,6 +289,8 @@ static int on_start(void *arg, struct loop_thread *thread, struct err *e)
     c->pods =
         kube_watch_start(c->client, &(struct kube_selection){.kind = &kube_pods}, &pod_ops, c);
     objects_start(c);
+    if (c->config.guest.start)
+        c->config.guest.start(c->config.guest.arg, c->engine, c->client, c->box);
     return 0;
 }
 
@@ -321,6 +323,8 @@ static void stop_asking(void *arg)
     cancel_calls(c);
     outputs_stop(c);
     objects_stop(c);
+    if (c->config.guest.stop)
+        c->config.guest.stop(c->config.guest.arg);
     cluster_agents_stop(c->agents);
     kube_watch_stop(c->pods);
     kube_watch_stop(c->nodes);

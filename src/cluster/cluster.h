@@ -11,7 +11,7 @@
 #define CLUSTER_CLUSTER_H
 
 #include "engine/engine.h"
-#include "kube/config.h"
+#include "kube/client.h"
 #include "logs/log_store.h"
 #include "runner/kube_settings.h"
 
@@ -31,6 +31,16 @@ struct cluster_config {
     /* How far a job is; from the cluster's thread. May be NULL. */
     void (*on_progress)(void *arg, int64_t job, int64_t n, int64_t done, int64_t total);
     void *arg;
+
+    /* Work of somebody else on the cluster's thread, with its client; ARG's. START and STOP are
+     * called there once each, STOP before the client goes; messages that MAILBOX took before may
+     * come until cluster_free(). NULL: nobody. */
+    struct cluster_guest {
+        void (*start)(void *arg, struct engine *g, struct kube_client *client,
+                      struct mailbox *mailbox);
+        void (*stop)(void *arg);
+        void *arg;
+    } guest;
 
     /* For agents that run as pods (agents.h); NULL: they enrol as others do. */
     const char *agent_account; /* "NAMESPACE/NAME" */

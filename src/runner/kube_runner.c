@@ -41,6 +41,7 @@ int kube_work_read(const char *spec, struct kube_work *ret, struct err *e)
         {"labels", JSON_FIELD_OBJECT, AT(labels)},
         {"mounts", JSON_FIELD_ARRAY, AT(mounts)},
         {"template", JSON_FIELD_OBJECT, AT(template)},
+        {"owner", JSON_FIELD_OBJECT, AT(owner)},
         {"image", JSON_FIELD_TEXT, AT(image)},
         {"runner", JSON_FIELD_TEXT, AT(runner)},
         {"work_dir", JSON_FIELD_TEXT, AT(work_dir)},
@@ -223,6 +224,22 @@ void kube_write_marks(struct json_out *o, const struct runner_attempt *a,
     jo_end(o);
 }
 
+/* What came from a custom resource goes with it, where both are in one namespace: Kubernetes knows
+ * no owners elsewhere. It does not control our object, and need not wait for it. */
+static void write_owner(struct json_out *o, const json_t *owner, const char *ns)
+{
+    static const char *const members[] = {"apiVersion", "kind", "name", "uid"};
+    const char *of = json_string_value(json_object_get(owner, "namespace"));
+    if (!of || strcmp(of, ns) != 0)
+        return;
+    jo_list(o, "ownerReferences");
+    jo_object(o, NULL);
+    for (size_t i = 0; i < COUNT_OF(members); i++)
+        jo_text(o, members[i], json_string_value(json_object_get(owner, members[i])));
+    jo_end(o);
+    jo_end(o);
+}
+
 void kube_write_metadata(struct json_out *o, const struct runner_attempt *a,
                          const struct kube_place *p, const struct kube_settings *s,
                          const struct kube_work *w)
@@ -231,6 +248,7 @@ void kube_write_metadata(struct json_out *o, const struct runner_attempt *a,
     jo_text(o, "name", a->name);
     jo_text(o, "namespace", s->ns);
     kube_write_marks(o, a, p, w);
+    write_owner(o, w->owner, s->ns);
     jo_list(o, "finalizers");
     jo_text(o, NULL, KUBE_FINALIZER);
     jo_end(o);

@@ -58,6 +58,8 @@ struct kube_work {
     const json_t *command;                    /* list of texts; NULL: the image's own */
     const json_t *env;                        /* object of texts; NULL */
     const json_t *labels, *mounts, *template; /* NULL when not given */
+    const json_t *owner; /* the custom resource that it came from: apiVersion, kind, namespace,
+                            name, uid; NULL */
     const char *image, *runner, *work_dir, *config_file, *progress;
 };
 int kube_work_read(const char *spec, struct kube_work *ret, struct err *e);

@@ -46,6 +46,7 @@ static void put_locked(struct play *p, const char *collection, const char *ns, j
         json_object_set_new(meta, "uid", json_string(uid));
         json_object_set_new(meta, "creationTimestamp",
                             json_string(kube_time_format(clock_wall_ms(), time)));
+        json_object_set_new(meta, "generation", json_integer(1));
     }
     json_object_set(p->objects, key, object);
     tell(p, collection, was ? "MODIFIED" : "ADDED", object);
@@ -177,8 +178,12 @@ struct address {
 
 static bool read_address(const char *target, struct address *a)
 {
-    static const char *const roots[] = {"/api/v1/", "/apis/batch/v1/",
-                                        "/apis/argoproj.io/v1alpha1/", "/apis/events.k8s.io/v1/"};
+    static const char *const roots[] = {"/api/v1/",
+                                        "/apis/batch/v1/",
+                                        "/apis/argoproj.io/v1alpha1/",
+                                        "/apis/events.k8s.io/v1/",
+                                        "/apis/reeve.gpu/v1alpha1/",
+                                        "/apis/gpu.k8s.io/v1/"};
     auto_free char *copy = mem_strndup(target, strcspn(target, "?"));
     *a = (struct address){0};
     for (size_t i = 0; i < COUNT_OF(roots); i++) {
@@ -335,6 +340,25 @@ static void merge(json_t *into, json_t *patch)
     }
 }
 
+/* Status has an address of its own where that is asked for. */
+static void merge_object(json_t *object, json_t *patch, const char *sub)
+{
+    json_t *meta = meta_of(object), *spec = json_object_get(object, "spec");
+    auto_json json_t *before = json_deep_copy(spec);
+    if (strcmp(sub, "status") == 0) {
+        auto_json json_t *status = json_pack("{s:O}", "status", json_object_get(patch, "status"));
+        if (!json_object_get(object, "status"))
+            json_object_set_new(object, "status", json_object());
+        merge(object, status);
+        return;
+    }
+    merge(object, patch);
+    if (before && !json_equal(before, json_object_get(object, "spec")))
+        json_object_set_new(
+            meta, "generation",
+            json_integer(json_integer_value(json_object_get(meta, "generation")) + 1));
+}
+
 static void serve_patch(struct play *p, struct fake_conn *c, const struct address *a,
                         const struct fake_request *r)
 {
@@ -346,15 +370,21 @@ static void serve_patch(struct play *p, struct fake_conn *c, const struct addres
     json_t *object = json_object_get(p->objects, key);
     const char *is = json_string_value(json_object_get(meta_of(object), "resourceVersion"));
     bool conflict = object && version && strcmp(version, is) != 0;
+    if (p->refuse_patches) {
+        object = NULL;
+        conflict = false;
+    }
     if (object && !conflict) {
-        merge(object, patch);
-        put_locked(p, a->collection, a->ns, json_incref(object));
+        merge_object(object, patch, a->sub);
+        put_locked(p, a->collection, a->has_ns ? a->ns : NULL, json_incref(object));
         answer = json_deep_copy(object);
         json_decref(object);
         collect_locked(p, a->collection, key);
     }
     pthread_mutex_unlock(&p->lock);
-    if (conflict)
+    if (p->refuse_patches)
+        fake_status(c, 503, "ServiceUnavailable", "it is not to be changed now");
+    else if (conflict)
         fake_status(c, 409, "Conflict", "it has changed");
     else if (answer)
         reply_object(c, 200, answer);
@@ -362,21 +392,42 @@ static void serve_patch(struct play *p, struct fake_conn *c, const struct addres
         fake_status(c, 404, "NotFound", "it is not there");
 }
 
-static void serve_delete(struct play *p, struct fake_conn *c, const struct address *a)
+bool play_delete(struct play *p, const char *collection, const char *ns, const char *name)
 {
     char now[KUBE_TIME_SIZE];
-    auto_free char *key = key_of(a->collection, a->ns, a->name);
+    auto_free char *key = key_of(collection, ns, name);
     pthread_mutex_lock(&p->lock);
     json_t *object = json_object_get(p->objects, key);
     if (object) {
         json_object_set_new(meta_of(object), "deletionTimestamp",
                             json_string(kube_time_format(clock_wall_ms(), now)));
-        put_locked(p, a->collection, a->ns, json_incref(object));
+        put_locked(p, collection, ns, json_incref(object));
         json_decref(object);
-        collect_locked(p, a->collection, key);
+        collect_locked(p, collection, key);
     }
     pthread_mutex_unlock(&p->lock);
-    if (object)
+    return object != NULL;
+}
+
+void play_edit(struct play *p, const char *collection, const char *ns, const char *name,
+               const char *text)
+{
+    auto_json json_t *patch = NULL;
+    auto_free char *key = key_of(collection, ns, name);
+    CHECK_OK(json_parse(text, strlen(text), &patch, &test_err));
+    pthread_mutex_lock(&p->lock);
+    json_t *object = json_object_get(p->objects, key);
+    CHECK(object != NULL);
+    merge_object(object, patch, "");
+    put_locked(p, collection, ns, json_incref(object));
+    json_decref(object);
+    collect_locked(p, collection, key);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void serve_delete(struct play *p, struct fake_conn *c, const struct address *a)
+{
+    if (play_delete(p, a->collection, a->has_ns ? a->ns : NULL, a->name))
         fake_reply(c, 200, NULL, "{}");
     else
         fake_status(c, 404, "NotFound", "it is not there");
@@ -395,11 +446,19 @@ static void serve_log(struct play *p, struct fake_conn *c)
         fake_status(c, 404, "NotFound", "there is no log");
 }
 
+static bool is_absent(struct play *p, const struct address *a)
+{
+    pthread_mutex_lock(&p->lock);
+    bool absent = p->absent && strcmp(p->absent, a->collection) == 0;
+    pthread_mutex_unlock(&p->lock);
+    return absent;
+}
+
 static void serve_get(struct play *p, struct fake_conn *c, const struct address *a,
                       const struct fake_request *r)
 {
     auto_json json_t *object = play_get(p, a->collection, a->has_ns ? a->ns : NULL, a->name);
-    if (strcmp(a->collection, "namespaces") == 0)
+    if (strcmp(a->name, "kube-system") == 0)
         fake_reply(c, 200, NULL,
                    "{\"metadata\":{\"name\":\"kube-system\",\"uid\":\"the-cluster\"}}");
     else if (strcmp(a->sub, "log") == 0)
@@ -408,7 +467,7 @@ static void serve_get(struct play *p, struct fake_conn *c, const struct address 
         reply_object(c, 200, object);
     else if (a->name[0])
         fake_status(c, 404, "NotFound", "it is not there");
-    else if (strcmp(a->collection, "workflows") == 0 && !p->has_workflows)
+    else if ((strcmp(a->collection, "workflows") == 0 && !p->has_workflows) || is_absent(p, a))
         fake_status(c, 404, "NotFound", "the server could not find the requested resource");
     else if (strstr(r->target, "watch="))
         serve_watch(p, c, a, strstr(r->target, "sendInitialEvents") != NULL);

@@ -29,6 +29,8 @@ struct play {
     const char *refuse_reason, *refuse_message;
     bool loses_answers;   /* what is created is, and nobody hears of it */
     bool ignores_creates; /* ... and is not, either: the connection is cut before */
+    bool refuse_patches;  /* changing fails with 503 */
+    const char *absent;   /* a collection that is not known (yet); NULL */
     const char *log;      /* of any container, "TIME text\n"...; NULL: 404 */
     int created;
 };
@@ -44,6 +46,10 @@ void play_node(struct play *p, const char *name, int gpus, const char *boot_id);
 void play_status(struct play *p, const char *pod, const char *status);
 void play_running(struct play *p, const char *pod);
 void play_ended(struct play *p, const char *pod, int exit_code);
+/* As kubectl does: a merge patch; deletion, for which finalizers are waited for. */
+void play_edit(struct play *p, const char *collection, const char *ns, const char *name,
+               const char *patch);
+bool play_delete(struct play *p, const char *collection, const char *ns, const char *name);
 /* Gone, whatever its finalizers say. */
 void play_drop(struct play *p, const char *collection, const char *ns, const char *name);
 /* A copy of it, NULL: not there. */
