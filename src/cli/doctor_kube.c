@@ -21,14 +21,14 @@ struct look {
     struct doctor *d;
     struct kube_side *side;
     const char *jobs_ns, *own_ns;
-    bool has_argo;
+    bool has_argo, has_training, has_allocation;
 };
 
 /* ---- what we may do ---- */
 
 enum where { ANYWHERE, WITH_JOBS, AT_HOME };
 
-enum need { ALWAYS, FOR_JOBS, FOR_ARGO, FOR_POD_AGENTS };
+enum need { ALWAYS, FOR_JOBS, FOR_ARGO, FOR_POD_AGENTS, FOR_TRAINING, FOR_ALLOCATION };
 
 /* Each verb of each row is asked for; deploy/kubernetes/ gives all of them. */
 static const struct permission_row {
@@ -52,6 +52,15 @@ static const struct permission_row {
      "let agents in that run as pods"},
     {AT_HOME, "", "configmaps", "", "reeve-ca", "patch", FOR_POD_AGENTS,
      "tell such agents whom to trust"},
+    {ANYWHERE, "", "namespaces", "", "", "list watch", FOR_TRAINING, "know whom namespaces act as"},
+    {ANYWHERE, "reeve.gpu", "trainingjobs", "", "", "get list patch watch", FOR_TRAINING,
+     "take TrainingJobs"},
+    {ANYWHERE, "reeve.gpu", "trainingjobs", "status", "", "patch", FOR_TRAINING,
+     "say how TrainingJobs go"},
+    {ANYWHERE, "gpu.k8s.io", "gpuallocations", "", "", "get list patch watch", FOR_ALLOCATION,
+     "take GPUAllocations"},
+    {ANYWHERE, "gpu.k8s.io", "gpuallocations", "status", "", "patch", FOR_ALLOCATION,
+     "say what GPUAllocations are given"},
 };
 
 static const char *ns_of(const struct look *l, enum where where)
@@ -105,9 +114,26 @@ static void say_denied(const struct look *l, const struct permission_row *p, con
         text_addf(&what, " '%s'", p->name);
     doctor_found(l->d, "permission", p->need == ALWAYS ? BAD : WARN,
                  p->need == FOR_ARGO ? APPLY " has it in components/argo, or add it to a role"
-                                     : APPLY " gives it, or add it to a role of this account",
+                 : p->need >= FOR_TRAINING
+                     ? "kubectl apply -k deploy/kubernetes/operator gives it, or add it to a role"
+                     : APPLY " gives it, or add it to a role of this account",
                  "may not %s %s%s%s, so it cannot %s", verbs, text_get(&what),
                  p->where == ANYWHERE ? "" : " in namespace ", ns_of(l, p->where), p->what_for);
+}
+
+/* Whether what needs it is there. */
+static bool is_needed(const struct look *l, enum need need)
+{
+    switch (need) {
+    case FOR_ARGO:
+        return l->has_argo;
+    case FOR_TRAINING:
+        return l->has_training;
+    case FOR_ALLOCATION:
+        return l->has_allocation;
+    default:
+        return true;
+    }
 }
 
 /* Adds VERB to LIST, with "or" in between. */
@@ -124,7 +150,7 @@ static void look_at_permissions(const struct look *l)
         auto_text struct text denied = {0};
         auto_free char *verbs = mem_strdup(p->verbs);
         char *rest = NULL;
-        if (p->need == FOR_ARGO && !l->has_argo)
+        if (!is_needed(l, p->need))
             continue;
         for (char *verb = strtok_r(verbs, " ", &rest); verb; verb = strtok_r(NULL, " ", &rest)) {
             struct err e = {0};
@@ -174,8 +200,8 @@ static void look_at_extensions(struct look *l)
     for (size_t i = 0; i < COUNT_OF(extensions); i++) {
         const struct extension *x = &extensions[i];
         bool there = is_there(l, x->target);
-        if (i == 0)
-            l->has_argo = there;
+        bool *has[] = {&l->has_argo, &l->has_training, &l->has_allocation};
+        *has[i] = there;
         if (there)
             doctor_found(l->d, x->check, GOOD, NULL, "its kinds are installed");
         else

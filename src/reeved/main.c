@@ -3,6 +3,8 @@
  * own. Here they are joined: options, files for others to find, signals, start and end.
  */
 #include "api/api.h"
+#include "api/job_cluster.h"
+#include "api/job_in.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/file.h"
@@ -12,6 +14,7 @@
 #include "net/addr.h"
 #include "net/loop.h"
 #include "net/own_cert.h"
+#include "operator/operator.h"
 #include "reeved/kube.h"
 #include "reeved/options.h"
 #include "tsdb/tsdb.h"
@@ -31,6 +34,7 @@ struct program {
     int exit_code;
 
     struct template_set *templates;
+    bool clusters_have_image; /* for jobs that name none */
     const struct log_store_ops *log_ops;
     struct log_store *logs;
     struct tsdb *tsdb;
@@ -42,7 +46,8 @@ struct program {
     struct api *api;
     struct engine *engine;
     char *positions, *ca_pem;
-    struct cluster *cluster; /* NULL: there is none */
+    struct cluster *cluster;   /* NULL: there is none */
+    struct operator* operator; /* the same */
 };
 
 /* ---- the end ---- */
@@ -214,6 +219,7 @@ static int load_templates(struct program *p, struct err *e)
         kube_read_options(&p->options, &config, e) < 0)
         return -1;
     const char *argo = config.kube ? config.settings.template : NULL;
+    p->clusters_have_image = config.kube && config.settings.image;
     int rc = argo ? template_set_use_argo(p->templates, argo, e) : 0;
     kube_options_done(&config);
     return rc;
@@ -338,6 +344,7 @@ static int start_door(struct program *p, struct err *e)
 static int start_engine(struct program *p, struct err *e)
 {
     struct engine_config config = engine_config(&p->options);
+    config.clusters_have_image = p->clusters_have_image;
     struct engine_hooks hooks = {.on_broken = on_broken, .arg = p};
     auto_free char *token = NULL;
     if (engine_start(&p->loop, &config, &hooks, &p->engine, &token, e) < 0)
@@ -350,6 +357,44 @@ static void on_progress(void *arg, int64_t job, int64_t n, int64_t done, int64_t
 {
     struct program *p = arg;
     api_set_progress(p->api, job, n, done, total);
+}
+
+/* ---- custom resources, on the cluster's thread ---- */
+
+static int read_job(void *arg, const json_t *job, struct submission *ret, struct err *e)
+{
+    const struct program *p = arg;
+    const char *user;
+    if (job_in_read(job, ret, &user, e) < 0 ||
+        job_cluster_check_leave(ret, p->options.allow_tolerations, e) < 0)
+        return -1;
+    if (!user)
+        return 0;
+    err_set(e, ERR_DENIED, "field 'user' is not for custom resources: they act as their namespace");
+    return err_blame(e, "user");
+}
+
+static void start_guest(void *arg, struct engine *g, struct kube_client *client,
+                        struct mailbox *box)
+{
+    operator_start(arg, g, client, box);
+}
+
+static void stop_guest(void *arg)
+{
+    operator_stop(arg);
+}
+
+static void prepare_operator(struct program *p, struct cluster_config *config)
+{
+    struct operator_config c = {.read_job = read_job,
+                                .arg = p,
+                                .hold_image = p->options.kube_hold_image,
+                                .fallback_image = config->settings.image};
+    if (strcmp(p->options.kube_operator, "on") != 0)
+        return;
+    p->operator= operator_new(&c);
+    config->guest = (struct cluster_guest){start_guest, stop_guest, p->operator};
 }
 
 static int start_cluster(struct program *p, struct err *e)
@@ -375,6 +420,7 @@ static int start_cluster(struct program *p, struct err *e)
         }
         config.ca_pem = p->ca_pem;
     }
+    prepare_operator(p, &config);
     return cluster_start(p->engine, &config, &p->cluster, e);
 }
 
@@ -424,6 +470,7 @@ static void finish(struct program *p)
     cluster_stop(p->cluster);
     engine_stop(p->engine);
     cluster_free(p->cluster);
+    operator_free(p->operator);
     api_free(p->api);
     if (p->logs)
         p->log_ops->close(p->logs);

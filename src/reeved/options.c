@@ -86,6 +86,12 @@ static const struct option_spec specs[] = {
     {"kube-settings", 0, OPTION_TEXT, AT(kube_settings), "FILE", NULL, 0, 0,
      "YAML file of what jobs' pods get: mounts, pull secrets, service account, what is added to "
      "every pod"},
+    {"kube-operator", 0, OPTION_TEXT, AT(kube_operator), "on|off", "on", 0, 0,
+     "whether TrainingJobs and GPUAllocations of the cluster become jobs: of namespaces that an "
+     "administrator gave a user (annotation reeve.gpu/user)"},
+    {"kube-hold-image", 0, OPTION_TEXT, AT(kube_hold_image), "IMAGE", NULL, 0, 0,
+     "image of the agent, in whose pods GPUAllocations hold their GPU (default: --kube-image, which "
+     "must have sh and sleep)"},
     {"kube-start-limit", 0, OPTION_DURATION, AT(kube_start_limit_ms), "TIME", "10m", 10000, DAY_MS,
      "a pod that has not started after so long is given up: an image that cannot be pulled, say"},
     {"kube-keep", 0, OPTION_DURATION, AT(kube_keep_ms), "TIME", "10m", 0, 30 * DAY_MS,
@@ -137,6 +143,9 @@ static int check(const struct reeved_options *o, struct err *e)
         return err_set(e, ERR_INVALID, "options --tls-cert and --tls-key go together");
     if (o->tls_auto && o->tls_cert)
         return err_set(e, ERR_INVALID, "options --tls-auto and --tls-cert exclude each other");
+    if (strcmp(o->kube_operator, "on") != 0 && strcmp(o->kube_operator, "off") != 0)
+        return err_set(e, ERR_INVALID, "option --kube-operator is '%.20s', but must be on or off",
+                       o->kube_operator);
     if (strlen(o->currency) > 7 || !text_is_name(o->currency, 7))
         return err_set(e, ERR_INVALID, "option --currency is '%.20s', which is no currency's code",
                        o->currency);

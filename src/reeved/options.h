@@ -21,7 +21,7 @@ struct reeved_options {
     int64_t silence_ms, lost_after_ms, retry_pause_ms, sample_ms;
 
     char *kube, *kube_context, *kube_name, *kube_namespace, *kube_image, *kube_runner;
-    char *kube_settings, *kube_agents, *kube_ca;
+    char *kube_settings, *kube_agents, *kube_ca, *kube_operator, *kube_hold_image;
     int64_t kube_start_limit_ms, kube_keep_ms;
 
     int64_t log_bytes, sample_retention_ms, sample_bytes, workers;
