@@ -69,6 +69,7 @@ void play_put(struct play *p, const char *collection, const char *ns, const char
     CHECK_OK(json_parse(text, strlen(text), &object, &test_err));
     pthread_mutex_lock(&p->lock);
     put_locked(p, collection, ns, object);
+    json_decref(TAKE(object));
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -209,10 +210,7 @@ static bool read_address(const char *target, struct address *a)
 
 static bool away(struct play *p)
 {
-    pthread_mutex_lock(&p->lock);
-    bool is_away = p->is_away;
-    pthread_mutex_unlock(&p->lock);
-    return is_away;
+    return PLAY_GET(p, is_away);
 }
 
 /* All there is of it, then what changes. */
@@ -296,7 +294,7 @@ static void reply_object(struct fake_conn *c, int status, const json_t *object)
 static void serve_create(struct play *p, struct fake_conn *c, const struct address *a,
                          const struct fake_request *r)
 {
-    auto_json json_t *object = NULL;
+    auto_json json_t *object = NULL, *reply = NULL;
     if (strcmp(a->collection, "events") == 0) {
         fake_reply(c, 201, NULL, "{}");
         return;
@@ -313,7 +311,9 @@ static void serve_create(struct play *p, struct fake_conn *c, const struct addre
             json_object_set_new(object, "status", json_pack("{s:s}", "phase", "Pending"));
         put_locked(p, a->collection, a->ns, object);
         p->created++;
+        reply = json_deep_copy(object);
     }
+    json_decref(TAKE(object)); /* counted, and not by a lock of its own */
     pthread_mutex_unlock(&p->lock);
     if (ignores || (loses && !there))
         fake_cut(c);
@@ -322,7 +322,7 @@ static void serve_create(struct play *p, struct fake_conn *c, const struct addre
     else if (there)
         fake_status(c, 409, "AlreadyExists", "it is there");
     else
-        reply_object(c, 201, object);
+        reply_object(c, 201, reply);
 }
 
 static void merge(json_t *into, json_t *patch)
@@ -398,6 +398,7 @@ bool play_delete(struct play *p, const char *collection, const char *ns, const c
     auto_free char *key = key_of(collection, ns, name);
     pthread_mutex_lock(&p->lock);
     json_t *object = json_object_get(p->objects, key);
+    bool there = object != NULL;
     if (object) {
         json_object_set_new(meta_of(object), "deletionTimestamp",
                             json_string(kube_time_format(clock_wall_ms(), now)));
@@ -406,7 +407,7 @@ bool play_delete(struct play *p, const char *collection, const char *ns, const c
         collect_locked(p, collection, key);
     }
     pthread_mutex_unlock(&p->lock);
-    return object != NULL;
+    return there;
 }
 
 void play_edit(struct play *p, const char *collection, const char *ns, const char *name,
@@ -437,9 +438,7 @@ static void serve_delete(struct play *p, struct fake_conn *c, const struct addre
 
 static void serve_log(struct play *p, struct fake_conn *c)
 {
-    pthread_mutex_lock(&p->lock);
-    const char *log = p->log;
-    pthread_mutex_unlock(&p->lock);
+    const char *log = PLAY_GET(p, log);
     if (log)
         fake_reply(c, 200, NULL, log);
     else
@@ -467,7 +466,8 @@ static void serve_get(struct play *p, struct fake_conn *c, const struct address 
         reply_object(c, 200, object);
     else if (a->name[0])
         fake_status(c, 404, "NotFound", "it is not there");
-    else if ((strcmp(a->collection, "workflows") == 0 && !p->has_workflows) || is_absent(p, a))
+    else if ((strcmp(a->collection, "workflows") == 0 && !PLAY_GET(p, has_workflows)) ||
+             is_absent(p, a))
         fake_status(c, 404, "NotFound", "the server could not find the requested resource");
     else if (strstr(r->target, "watch="))
         serve_watch(p, c, a, strstr(r->target, "sendInitialEvents") != NULL);

@@ -35,6 +35,17 @@ struct play {
     int created;
 };
 
+/* A member, by any thread. */
+#define PLAY_SET(p, member, value)                                                                 \
+    (pthread_mutex_lock(&(p)->lock), (p)->member = (value), pthread_mutex_unlock(&(p)->lock))
+#define PLAY_GET(p, member)                                                                        \
+    ({                                                                                             \
+        pthread_mutex_lock(&(p)->lock);                                                            \
+        __typeof__((p)->member) value_ = (p)->member;                                              \
+        pthread_mutex_unlock(&(p)->lock);                                                          \
+        value_;                                                                                    \
+    })
+
 void play_open(struct play *p);
 void play_close(struct play *p);
 

@@ -340,13 +340,14 @@ TEST("a job runs as a pod; its states, its output and its end are kept, and the 
                 "{\"phase\":\"Pending\",\"containerStatuses\":[{\"name\":\"main\",\"state\":{"
                 "\"waiting\":{\"reason\":\"ImagePullBackOff\",\"message\":\"no such image\"}}}]}");
     UNTIL(&s, waits_for(&s, job, "the image cannot be pulled: no such image"));
-    s.play.log = "2026-01-31T09:00:01.000000000Z epoch 1/4\n"
-                 "2026-01-31T09:00:01.500000000Z epoch 2/4\n";
+    PLAY_SET(&s.play, log,
+             "2026-01-31T09:00:01.000000000Z epoch 1/4\n"
+             "2026-01-31T09:00:01.500000000Z epoch 2/4\n");
     play_running(&s.play, pod);
     UNTIL(&s, state_of(&s, job) == JOB_RUNNING);
     UNTIL(&s, strstr(output_of(&s, job), "epoch 2/4"));
     UNTIL(&s, __atomic_load_n(&s.done, __ATOMIC_RELAXED) == 2);
-    CHECK_INT(s.total, 4);
+    CHECK_INT(__atomic_load_n(&s.total, __ATOMIC_RELAXED), 4);
     play_ended(&s.play, pod, 0);
     UNTIL(&s, state_of(&s, job) == -1);
     CHECK_INT(counted(&s, JOB_COMPLETED), 1);
@@ -354,7 +355,7 @@ TEST("a job runs as a pod; its states, its output and its end are kept, and the 
     CHECK_TEXT(output_of(&s, job), "epoch 1/4\nepoch 2/4\n");
     CHECK(!is_deleted(&s, pod));
     UNTIL(&s, !play_has(&s.play, pod));
-    CHECK_INT(s.play.created, 1);
+    CHECK_INT(PLAY_GET(&s.play, created), 1);
 }
 
 TEST("what a pod ends with is the job's end")
@@ -464,33 +465,33 @@ TEST("an answer that is lost makes nothing twice")
 {
     auto_scene struct scene s = {0};
     scene_open(&s);
-    s.play.loses_answers = true;
+    PLAY_SET(&s.play, loses_answers, true);
     int64_t job = submit(&s);
     UNTIL(&s, play_has(&s.play, pod_name(&s, job, 1)));
     play_running(&s.play, pod_name(&s, job, 1));
     UNTIL(&s, state_of(&s, job) == JOB_RUNNING);
-    CHECK_INT(s.play.created, 1);
+    CHECK_INT(PLAY_GET(&s.play, created), 1);
 }
 
 TEST("a request that did not get through is made again")
 {
     auto_scene struct scene s = {0};
     scene_open(&s);
-    s.play.ignores_creates = true;
+    PLAY_SET(&s.play, ignores_creates, true);
     int64_t job = submit(&s);
     UNTIL(&s, waits_for(&s, job, "does not answer"));
-    s.play.ignores_creates = false;
+    PLAY_SET(&s.play, ignores_creates, false);
     UNTIL(&s, play_has(&s.play, pod_name(&s, job, 1)));
-    CHECK_INT(s.play.created, 1);
+    CHECK_INT(PLAY_GET(&s.play, created), 1);
 }
 
 TEST("what the cluster will never take ends the job, in the cluster's words")
 {
     auto_scene struct scene s = {0};
     scene_open(&s);
-    s.play.refuse = 422;
-    s.play.refuse_reason = "Invalid";
-    s.play.refuse_message = "spec.containers[0].image: bad";
+    PLAY_SET(&s.play, refuse, 422);
+    PLAY_SET(&s.play, refuse_reason, "Invalid");
+    PLAY_SET(&s.play, refuse_message, "spec.containers[0].image: bad");
     int64_t job = submit(&s);
     UNTIL(&s, state_of(&s, job) == -1);
     struct last_attempt last = last_attempt(&s, job);
@@ -502,9 +503,9 @@ TEST("a quota that is full is waited for")
 {
     auto_scene struct scene s = {0};
     scene_open(&s);
-    s.play.refuse = 403;
-    s.play.refuse_reason = "Forbidden";
-    s.play.refuse_message = "pods is forbidden: exceeded quota: gpus";
+    PLAY_SET(&s.play, refuse, 403);
+    PLAY_SET(&s.play, refuse_reason, "Forbidden");
+    PLAY_SET(&s.play, refuse_message, "pods is forbidden: exceeded quota: gpus");
     int64_t job = submit(&s);
     UNTIL(&s, last_attempt(&s, job).outcome == OUTCOME_REFUSED);
     CHECK(strstr(last_attempt(&s, job).why, "exceeded quota"));
@@ -532,7 +533,7 @@ TEST("a job that names no image, where none is usual, does not start and says so
     int64_t job = submit_as(&s, "{\"command\":[\"x\"]}", 1, 0);
     UNTIL(&s, state_of(&s, job) == -1);
     CHECK(strstr(last_attempt(&s, job).why, "names no image"));
-    CHECK_INT(s.play.created, 0);
+    CHECK_INT(PLAY_GET(&s.play, created), 0);
 }
 
 /* ---- starting anew ---- */
@@ -556,7 +557,7 @@ TEST("after a restart what runs is found again, and what ended meanwhile has end
     UNTIL(&s, is_released(&s, pod_name(&s, ends, 1)));
     play_ended(&s.play, pod_name(&s, runs, 1), 0);
     UNTIL(&s, counted(&s, JOB_COMPLETED) == 2);
-    CHECK_INT(s.play.created, 2);
+    CHECK_INT(PLAY_GET(&s.play, created), 2);
 }
 
 TEST("after a restart a job goes on whose node comes later than its pod")
@@ -584,16 +585,16 @@ TEST("what was told to be made and is not there after a restart is made then, on
 {
     auto_scene struct scene s = {0};
     scene_open(&s);
-    s.play.ignores_creates = true;
+    PLAY_SET(&s.play, ignores_creates, true);
     int64_t job = submit(&s);
     UNTIL(&s, attempt_state(&s, job, NULL, 0) == ATTEMPT_SENT);
     end(&s);
-    s.play.ignores_creates = false;
+    PLAY_SET(&s.play, ignores_creates, false);
     begin(&s);
     UNTIL(&s, play_has(&s.play, pod_name(&s, job, 1)));
     play_ended(&s.play, pod_name(&s, job, 1), 0);
     UNTIL(&s, counted(&s, JOB_COMPLETED) == 1);
-    CHECK_INT(s.play.created, 1);
+    CHECK_INT(PLAY_GET(&s.play, created), 1);
 }
 
 TEST("a pod of ours that no job knows is ended")
