@@ -158,7 +158,10 @@ int command_node_lost(struct engine *g, struct command *c, struct err *e)
     char why[EVENT_TEXT];
     const struct principal *actor = fleet_principal(&g->core.fleet->view, c->actor);
     snprintf(why, sizeof why, "node %s was declared lost by %s%s%.100s", n->name,
-             actor ? actor->name : "an operator", c->why[0] ? ": " : "", c->why);
+             actor           ? actor->name
+             : n->cluster[0] ? "its cluster"
+                             : "an operator",
+             c->why[0] ? ": " : "", c->why);
     struct event ev = {.kind = EVENT_ID_NODE_LOST, .subject = c->id, .actor = c->actor};
     event_set_text(ev.NODE_LOST.proof, why);
     engine_event(g, &ev);

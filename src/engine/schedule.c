@@ -131,12 +131,15 @@ void schedule_second(struct engine *g)
     check_clock(g, mono);
 }
 
+/* Of its cluster, where it has one: when that is not heard, its nodes may all be well. */
 static bool most_others_are_heard(struct engine *g, int64_t node)
 {
     int64_t others = 0, heard = 0;
+    const char *cluster = fleet_node(view(g), node)->cluster;
     for (int64_t id = 1; id <= view(g)->node_count; id++) {
         const struct node *n = fleet_node(view(g), id);
-        if (id == node || n->state == NODE_RETIRED_ || n->state == NODE_NONE)
+        if (id == node || n->state == NODE_RETIRED_ || n->state == NODE_NONE ||
+            (cluster[0] && strcmp(n->cluster, cluster) != 0))
             continue;
         others++;
         heard += n->state == NODE_READY;
