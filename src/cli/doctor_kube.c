@@ -42,6 +42,9 @@ static const struct permission_row {
     {ANYWHERE, "", "namespaces", "", "kube-system", "get", ALWAYS, "tell one cluster from another"},
     {WITH_JOBS, "", "pods", "", "", "create delete patch", ALWAYS, "run jobs"},
     {WITH_JOBS, "", "pods", "log", "", "get", ALWAYS, "keep what jobs print"},
+    {WITH_JOBS, "events.k8s.io", "events", "", "", "create patch", FOR_JOBS,
+     "say in events what it does with pods"},
+    {WITH_JOBS, "", "events", "", "", "list", FOR_JOBS, "see why a Job gets no pod"},
     {WITH_JOBS, "batch", "jobs", "", "", "create delete get list patch watch", FOR_JOBS,
      "run jobs by runner kube-job"},
     {WITH_JOBS, "argoproj.io", "workflows", "", "", "create delete get list patch watch", FOR_ARGO,
@@ -113,7 +116,8 @@ static void say_denied(const struct look *l, const struct permission_row *p, con
     if (*p->name)
         text_addf(&what, " '%s'", p->name);
     doctor_found(l->d, "permission", p->need == ALWAYS ? BAD : WARN,
-                 p->need == FOR_ARGO ? APPLY " has it in components/argo, or add it to a role"
+                 p->need == FOR_ARGO
+                     ? "kubectl apply -k deploy/kubernetes/argo gives it, or add it to a role"
                  : p->need >= FOR_TRAINING
                      ? "kubectl apply -k deploy/kubernetes/operator gives it, or add it to a role"
                      : APPLY " gives it, or add it to a role of this account",

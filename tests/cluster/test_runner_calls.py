@@ -18,7 +18,7 @@ from parts.components import API_URL, NODE
 
 BUILD = Path(os.environ.get("REEVE_BUILD", Path(__file__).parents[2] / "build"))
 STORY = BUILD / "tests/unit/runner/runner_story"
-TEMPLATE = Path(__file__).parents[2] / "deploy/kubernetes/proto-gcn-workflowtemplate.yaml"
+TEMPLATE = Path(__file__).parents[2] / "deploy/kubernetes/components/argo/template/proto-gcn.yaml"
 ARGO_URL = "http://127.0.0.1:2746"
 
 WAYS = ["kube-pod", "kube-job", "argo", "argo-server"]
