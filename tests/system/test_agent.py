@@ -387,7 +387,10 @@ def test_what_a_running_job_has_used_is_told_while_it_runs(agent_with, plane):
     plane.wait_hello()
     attempt, job, n = plane.start(["sleep", "6"], one_device(plane))
     plane.wait_said(attempt, "started")
-    meters = lambda: [m for r in plane.reports for m in r.get("meters", []) if (m["job"], m["n"]) == (job, 1)]
+
+    def meters():
+        return [m for r in plane.reports for m in r.get("meters", []) if (m["job"], m["n"]) == (job, 1)]
+
     plane.wait_for(lambda: len({m["energy_mj"] for m in meters()}) >= 3)
     used = [m["energy_mj"] for m in meters()]
     assert used == sorted(used) and all(m["measured"] for m in meters())
@@ -400,14 +403,18 @@ def test_an_attempt_that_runs_as_a_pod_is_asked_for_and_measured(agent_with, pla
     agent_with("--sample", "1s", scenario=BUSY)
     plane.wait_hello()
     busy, free = sorted(plane.devices().values(), key=lambda d: d["index"])
-    for number, (uuid, state) in enumerate([(free["uuid"], "clear"), (busy["uuid"], "refused"), ("GPU-none", "refused")]):
+    asked = [(free["uuid"], "clear"), (busy["uuid"], "refused"), ("GPU-none", "refused")]
+    for number, (uuid, state) in enumerate(asked):
         attempt = f"{number:032x}"
         plane.send(type="check", attempt=attempt, job=70 + number, n=1, devices=[uuid], gpu_memory_mib=0)
         word = plane.wait_said(attempt, state)
         assert (word["job"], word["n"]) == (70 + number, 1) and (state == "clear" or word["why"])
     attempt = "f" * 32
     plane.send(type="meter", attempt=attempt, job=80, n=1, devices=[free["uuid"]], ago_ms=0)
-    meters = lambda: [m for r in plane.reports for m in r.get("meters", []) if m["job"] == 80]
+
+    def meters():
+        return [m for r in plane.reports for m in r.get("meters", []) if m["job"] == 80]
+
     plane.wait_for(lambda: len({m["energy_mj"] for m in meters()}) >= 3)
     assert meters()[-1]["measured"]
     plane.send(type="forget", attempt=attempt)

@@ -100,7 +100,10 @@ def test_energy_and_cost_of_a_running_job_are_current(plant, agent):
     job = plant.ask("POST", "/api/v1/jobs", {"command": ["x"]}, token=plant.token["alice"]).json()["id"]
     line = next_of(agent, "start")
     agent.say(line, "started", ago_ms=3_600_000)
-    show = lambda: plant.ask("GET", f"/api/v1/jobs/{job}", token=plant.token["alice"]).json()
+
+    def show():
+        return plant.ask("GET", f"/api/v1/jobs/{job}", token=plant.token["alice"]).json()
+
     hour = show()["cost_micros"]
     assert hour > 0 and show()["energy_joules"] == 0
     meter = {"job": job, "n": 1, "energy_mj": 3_600_000_000, "measured": True}

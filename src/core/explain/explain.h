@@ -21,8 +21,8 @@ const char *explain_wait(const struct fleet_view *v, const struct job *j,
 const char *explain_shape(const struct fleet_view *v, const struct shape *shape,
                           const struct explain_reader *reader, struct text *out);
 
-/* How the planner chose a node for a job with so many GPUs, which went to N: a sentence in English; NULL
- * where there was no choice between nodes of this fleet. */
+/* How the planner chose a node for a job with so many GPUs, which went to N: a sentence in English;
+ * NULL where there was no choice between nodes of this fleet. */
 const char *explain_choice(const struct fleet_view *v, const struct node *n, int64_t gpus);
 
 /* The devices of the node that is nearest to serving J and that other attempts hold: their ids into
