@@ -7,7 +7,6 @@
 
 enum {
     HOPELESS_MS = 60000,   /* for what will not come by itself */
-    CROWDED_MS = 20000,    /* for what others hold, and may hold for long */
     SURE_EXTRA_MS = 15000, /* beyond the grace of a pod, until a node that is well has ended it */
     REST_MS = 30000,       /* for others in a pod whose job has ended */
     WARN_MS = 60000,       /* before the time limit */
@@ -397,7 +396,8 @@ static void check_limits(struct track *t, int64_t now)
         remark(t, true, "TimeLimitNear", "it will be ended in a minute: its time limit");
     } else if (t->view.state == RUNNER_WAITING && !t->unsure_ms) {
         int64_t waited = now - t->since_ms;
-        if (t->view.is_crowded && waited >= CROWDED_MS && !t->started_ms) {
+        /* Twenty seconds of ten minutes: others may hold it for long. */
+        if (t->view.is_crowded && waited >= start / 30 && !t->started_ms) {
             track_cancel(t, CAUSE_CROWDED, t->view.why);
             return;
         }

@@ -175,6 +175,7 @@ int play_count(struct play *p, const char *collection)
 struct address {
     char ns[64], collection[32], name[128], sub[32];
     bool has_ns;
+    bool by_argo_server, is_stream; /* as Argo Server has them */
 };
 
 static bool read_address(const char *target, struct address *a)
@@ -191,6 +192,12 @@ static bool read_address(const char *target, struct address *a)
         if (!text_starts_with(copy, roots[i]))
             continue;
         char *rest = copy + strlen(roots[i]), *step = strsep(&rest, "/");
+        if (i == 0 && text_starts_with(step, "workflow") && rest) {
+            a->by_argo_server = a->has_ns = true;
+            a->is_stream = strcmp(step, "workflow-events") == 0;
+            step = (char *)"workflows";
+            snprintf(a->ns, sizeof a->ns, "%s", strsep(&rest, "/"));
+        }
         if (strcmp(step, "namespaces") == 0 && rest && strchr(rest, '/')) {
             snprintf(a->ns, sizeof a->ns, "%s", strsep(&rest, "/"));
             a->has_ns = true;
@@ -246,7 +253,8 @@ static void serve_watch(struct play *p, struct fake_conn *c, const struct addres
         pthread_mutex_lock(&p->lock);
         for (; at < p->event_count; at++)
             if (strcmp(p->events[at].collection, a->collection) == 0)
-                text_add(&t, p->events[at].line);
+                text_addf(&t, "%s%s%s", a->by_argo_server ? "{\"result\":" : "", p->events[at].line,
+                          a->by_argo_server ? "}" : "");
         pthread_mutex_unlock(&p->lock);
         if (away(p))
             fake_cut(c);
@@ -300,6 +308,11 @@ static void serve_create(struct play *p, struct fake_conn *c, const struct addre
         return;
     }
     CHECK_OK(json_parse(r->body.data, r->body.len, &object, &test_err));
+    if (a->by_argo_server) {
+        json_t *inner = json_incref(json_object_get(object, "workflow"));
+        json_decref(object);
+        object = inner;
+    }
     const char *name = json_string_value(json_object_get(meta_of(object), "name"));
     auto_free char *key = key_of(a->collection, a->ns, name);
     pthread_mutex_lock(&p->lock);
@@ -364,7 +377,11 @@ static void serve_patch(struct play *p, struct fake_conn *c, const struct addres
 {
     auto_json json_t *patch = NULL, *answer = NULL;
     auto_free char *key = key_of(a->collection, a->has_ns ? a->ns : NULL, a->name);
-    CHECK_OK(json_parse(r->body.data, r->body.len, &patch, &test_err));
+    static const char terminate[] = "{\"spec\":{\"shutdown\":\"Terminate\"}}";
+    if (a->by_argo_server)
+        CHECK_OK(json_parse(terminate, strlen(terminate), &patch, &test_err));
+    else
+        CHECK_OK(json_parse(r->body.data, r->body.len, &patch, &test_err));
     const char *version = json_string_value(json_object_get(meta_of(patch), "resourceVersion"));
     pthread_mutex_lock(&p->lock);
     json_t *object = json_object_get(p->objects, key);
@@ -469,7 +486,7 @@ static void serve_get(struct play *p, struct fake_conn *c, const struct address 
     else if ((strcmp(a->collection, "workflows") == 0 && !PLAY_GET(p, has_workflows)) ||
              is_absent(p, a))
         fake_status(c, 404, "NotFound", "the server could not find the requested resource");
-    else if (strstr(r->target, "watch="))
+    else if (strstr(r->target, "watch=") || a->is_stream)
         serve_watch(p, c, a, strstr(r->target, "sendInitialEvents") != NULL);
     else
         serve_list(p, c, a);
@@ -485,7 +502,7 @@ static void answer(struct fake_conn *c, const struct fake_request *r, void *arg)
         fake_reply(c, 200, NULL, "{}");
     else if (strcmp(r->method, "POST") == 0)
         serve_create(p, c, &a, r);
-    else if (strcmp(r->method, "PATCH") == 0)
+    else if (strcmp(r->method, "PATCH") == 0 || strcmp(r->method, "PUT") == 0)
         serve_patch(p, c, &a, r);
     else if (strcmp(r->method, "DELETE") == 0)
         serve_delete(p, c, &a);
