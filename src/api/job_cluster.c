@@ -120,7 +120,7 @@ static int read_tolerations(const json_t *list, struct submission *ret, struct e
     json_array_foreach((json_t *)list, i, item)
     {
         const char *text = json_string_value(item);
-        char field[32];
+        char field[48];
         snprintf(field, sizeof field, "tolerations[%zu]", i);
         if (!text || !is_toleration(text)) {
             rc = invalid(e, field, "must be text such as key, key=value or key=value:NoSchedule");
@@ -272,7 +272,7 @@ static int check_mounts(const json_t *list, struct err *e)
 {
     size_t i;
     json_t *item;
-    char field[32];
+    char field[48];
     if (json_array_size(list) > MOUNTS_MOST)
         return invalid(e, "mounts", "has more than 16 entries");
     json_array_foreach((json_t *)list, i, item)

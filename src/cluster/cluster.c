@@ -377,6 +377,7 @@ int cluster_start(struct engine *g, const struct cluster_config *config, struct 
         free_config(c);
         return -1;
     }
+    engine_set_pod_namespace(g, c->config.settings.ns);
     engine_set_sender(g, LINK_CLUSTER, line_send, c);
     *ret = c;
     return 0;

@@ -510,6 +510,7 @@ void engine_stop(struct engine *g)
     gate_done(g);
     meters_free(g->meters);
     free(g->nodes);
+    free(g->pod_namespace);
     free(g);
 }
 
@@ -554,6 +555,12 @@ void engine_set_sender(struct engine *g, enum engine_link link,
 {
     g->senders[link].send = send;
     g->senders[link].arg = arg;
+}
+
+void engine_set_pod_namespace(struct engine *g, const char *pod_namespace)
+{
+    free(g->pod_namespace);
+    g->pod_namespace = mem_strdup(pod_namespace);
 }
 
 int engine_reader_open(struct engine *g, struct store_reader **ret, struct err *e)

@@ -31,7 +31,6 @@ struct engine_config {
     /* Jobs that name no image may run in clusters: there is one for them. Else they are for
      * machines only. It counts when they are submitted. */
     bool clusters_have_image;
-    const char *pod_namespace; /* of the pods of attempts; NULL: any. Lives as long as the engine */
 };
 
 struct engine_hooks {
@@ -310,6 +309,10 @@ void engine_node_heard(struct engine *g, enum engine_link link, int64_t node);
  */
 void engine_set_sender(struct engine *g, enum engine_link link,
                        void (*send)(void *arg, int64_t node, char *line), void *arg);
+
+/* The namespace in which the pods of attempts are: agents tell of pods by their names, which
+ * anybody may choose elsewhere. Until it is told, any. On the owner thread. */
+void engine_set_pod_namespace(struct engine *g, const char *pod_namespace);
 
 /* ---- the ledger ---- */
 

@@ -128,6 +128,7 @@ struct engine {
         void (*send)(void *arg, int64_t node, char *line);
         void *arg;
     } senders[ENGINE_LINKS];
+    char *pod_namespace; /* of the pods of attempts; NULL: any */
     int64_t began_mono_ms;
     struct check *checks;  /* starts that wait for a gate */
     struct meters *meters; /* what agents say that running attempts have used */

@@ -196,7 +196,7 @@ static void hear_bound_aside(struct engine *g, int64_t node, const struct attemp
 {
     const struct job *j = fleet_job(view(g), a->job);
     const struct attempt *open = j ? fleet_job_attempt(view(g), j) : NULL;
-    const char *ours = g->config.pod_namespace;
+    const char *ours = g->pod_namespace;
     if (open && open->n == a->n && open->node == node &&
         (!ours || strcmp(ours, a->pod_namespace) == 0))
         hear_bound(g, a, open);

@@ -12,7 +12,7 @@ static uv_loop_t loop;
 static struct engine *engine;
 static struct mailbox *door;
 static char *admin_token;
-static bool broken;
+static bool broken, clusters_have_image;
 static char lines[64][2048]; /* to agents */
 static int line_count;
 static char cluster_lines[64][2048]; /* to a cluster */
@@ -43,6 +43,7 @@ static inline int begin(const char *store)
     struct engine_config c = {.store = store,
                               .silence_ms = 15000,
                               .retry_pause_ms = 40,
+                              .clusters_have_image = clusters_have_image,
                               .policy = {.gpu_hour_micros = 3600000,
                                          .kwh_micros = 150000,
                                          .pue_milli = 1000,

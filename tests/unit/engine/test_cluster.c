@@ -287,6 +287,39 @@ TEST("a machine becomes a cluster's node, but not while it runs jobs")
     end();
 }
 
+TEST("where a cluster has an image for them, jobs that name none may go there")
+{
+    clusters_have_image = true;
+    CHECK_OK(begin("memory:"));
+    clusters_have_image = false;
+    engine_set_pod_namespace(engine, "jobs");
+    int64_t node = find_node();
+    ask(a_submission(1, 1));
+    settle();
+    CHECK_INT(state_of(1), JOB_SCHEDULED);
+
+    /* A pod of that name elsewhere is somebody else's. */
+    struct command *c = cluster_report(node, false);
+    an_attempt(c, 1, 1, REPORT_STARTED);
+    ask(c);
+    join_agent(node);
+    for (int i = 0; i < 2; i++) {
+        c = a_report(node, "agent-boot", false);
+        struct attempt_report *a = an_attempt(c, 1, 1, REPORT_BOUND);
+        snprintf(a->pod_namespace, sizeof a->pod_namespace, i ? "jobs" : "mallory");
+        a->devices = mem_alloc(1, sizeof *a->devices);
+        a->device_count = 1;
+        snprintf(a->devices[0], sizeof *a->devices, "GPU-real");
+        CHECK_INT(ask(c)->error.code, 0);
+        const struct engine_view *v = engine_view_get(engine);
+        const struct attempt *open = fleet_job_attempt(&v->fleet, fleet_job(&v->fleet, 1));
+        CHECK_INT(fleet_part_at(&v->fleet, open->first_part)->device, i ? 2 : 1);
+        engine_view_release(engine, v);
+    }
+    CHECK_INT(replay().first_different, 0);
+    end();
+}
+
 TEST("labels, taints and shares are written down when they change, and only then")
 {
     CHECK_OK(begin("memory:"));
