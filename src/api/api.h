@@ -24,6 +24,15 @@ struct api_voucher {
     void *arg;
 };
 
+/* What runs beside the door and has something to say where the whole is shown. METRICS NULL: there
+ * is none. Both on the door's thread, after api_open(). */
+struct api_neighbour {
+    void (*metrics)(void *arg, struct text *out);
+    /* One member; DETAILS: for who may operate. */
+    void (*status)(void *arg, struct json_out *o, bool details);
+    void *arg;
+};
+
 /* All of it stays with the caller, who keeps it until api_free(). */
 struct api_config {
     const char *listen;            /* "127.0.0.1:8081" */
@@ -44,6 +53,7 @@ struct api_config {
     struct log_store *logs;
     struct tsdb *tsdb;
 
+    struct api_neighbour redis;
     struct api_voucher voucher; /* is asked only after api_open() */
 };
 

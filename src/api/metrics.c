@@ -139,6 +139,8 @@ void serve_metrics(struct call *c)
     fleet_metrics(t, &v->fleet, c->now_ms);
     engine_metrics(t, &v->stats);
     door_metrics(t, c->api);
+    if (c->api->config.redis.metrics)
+        c->api->config.redis.metrics(c->api->config.redis.arg, t);
     process_metrics(t, v->stats.started_ms);
     engine_view_release(c->api->engine, v);
     c->answer.type = "text/plain; version=0.0.4; charset=utf-8";

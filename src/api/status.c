@@ -124,6 +124,9 @@ void serve_status(struct call *c)
     device_time_write(&o, "time", today.bucket);
     jo_int(&o, "ledger_seq", v->last_seq);
     jo_bool(&o, "disk_full", s->disk_full);
+    const struct api_neighbour *redis = &c->api->config.redis;
+    if (redis->metrics)
+        redis->status(redis->arg, &o, caller_scope(&c->caller, PERMISSION_OPERATE) == SCOPE_ALL);
     jo_end(&o);
     engine_view_release(c->api->engine, view);
     call_answer(c);

@@ -17,6 +17,7 @@
 #include "operator/operator.h"
 #include "reeved/kube.h"
 #include "reeved/options.h"
+#include "reeved/redis_face.h"
 #include "tsdb/tsdb.h"
 
 #include <malloc.h>
@@ -48,6 +49,7 @@ struct program {
     char *positions, *ca_pem;
     struct cluster *cluster;   /* NULL: there is none */
     struct operator* operator; /* the same */
+    struct redis_face *redis;  /* the same */
 };
 
 /* ---- the end ---- */
@@ -332,6 +334,9 @@ static int start_door(struct program *p, struct err *e)
         .log_ops = p->log_ops,
         .logs = p->logs,
         .tsdb = p->tsdb,
+        .redis = {.metrics = p->redis ? redis_face_metrics : NULL,
+                  .status = redis_face_status,
+                  .arg = p->redis},
         .voucher = {.ask = o->kube_agents && strcmp(o->kube, "off") != 0 ? vouch : NULL, .arg = p},
     };
     uint16_t port;
@@ -447,10 +452,12 @@ static int start(struct program *p, struct err *e)
     struct tsdb_limits samples = {.retention_ms = o->sample_retention_ms,
                                   .most_bytes = o->sample_bytes};
     if (log_setup("reeved", o->log_format, o->log_level, e) < 0 || check_exposure(o, e) < 0 ||
-        load_templates(p, e) < 0 || prepare_data(p, e) < 0)
+        load_templates(p, e) < 0 || redis_face_new(o, p->templates, &p->redis, e) < 0 ||
+        prepare_data(p, e) < 0)
         return -1;
     p->tsdb = tsdb_new(&samples);
-    if (start_door(p, e) < 0 || start_engine(p, e) < 0 || start_cluster(p, e) < 0)
+    if (start_door(p, e) < 0 || start_engine(p, e) < 0 || start_cluster(p, e) < 0 ||
+        redis_face_start(p->redis, p->engine, e) < 0)
         return -1;
     start_handles(p);
     api_open(p->api, p->engine);
@@ -468,9 +475,11 @@ static void close_handle(uv_handle_t *handle, void *arg)
 static void finish(struct program *p)
 {
     cluster_stop(p->cluster);
+    redis_face_stop(p->redis);
     engine_stop(p->engine);
     cluster_free(p->cluster);
     operator_free(p->operator);
+    redis_face_free(p->redis);
     api_free(p->api);
     if (p->logs)
         p->log_ops->close(p->logs);

@@ -101,6 +101,20 @@ static const struct option_spec specs[] = {
     {"kube-ca", 0, OPTION_TEXT, AT(kube_ca), "NAMESPACE/NAME", NULL, 0, 0,
      "ConfigMap that gets the authority of --tls-auto, for agents that run as pods"},
 
+    {"redis", 0, OPTION_TEXT, AT(redis), "URL", NULL, 0, 0,
+     "show the queue in this Redis and take in jobs that are pushed there: "
+     "redis://[user:password@]host:port/db, rediss:// for TLS, unix:/path; a password is safer in a "
+     "file, or in REEVE_REDIS, than on the command line"},
+    {"redis-password-file", 0, OPTION_TEXT, AT(redis_password_file), "FILE", NULL, 0, 0,
+     "file with the password of Redis, read at each connect"},
+    {"redis-users", 0, OPTION_LIST, AT(redis_users), "NAME,...", NULL, 0, 0,
+     "take in only jobs of these users (default: of every user that exists)"},
+    {"redis-ca", 0, OPTION_TEXT, AT(redis_ca), "FILE", NULL, 0, 0,
+     "who may have signed the certificate of Redis (PEM; default: the system's)"},
+    {"redis-cert", 0, OPTION_TEXT, AT(redis_cert), "FILE", NULL, 0, 0,
+     "certificate to show to Redis (PEM)"},
+    {"redis-key", 0, OPTION_TEXT, AT(redis_key), "FILE", NULL, 0, 0, "that certificate's key"},
+
     {"log-bytes", 0, OPTION_BYTES, AT(log_bytes), "BYTES", "64MiB", 1 << 16, 64 * GIB,
      "output kept of one attempt: its first and its last half"},
     {"sample-retention", 0, OPTION_DURATION, AT(sample_retention_ms), "TIME", "1h", 60000,

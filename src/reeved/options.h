@@ -24,6 +24,9 @@ struct reeved_options {
     char *kube_settings, *kube_agents, *kube_ca, *kube_operator, *kube_hold_image;
     int64_t kube_start_limit_ms, kube_keep_ms;
 
+    char *redis, *redis_password_file, *redis_ca, *redis_cert, *redis_key;
+    struct option_list redis_users;
+
     int64_t log_bytes, sample_retention_ms, sample_bytes, workers;
     char *log_format, *log_level;
 };
