@@ -834,7 +834,9 @@ def test_what_is_for_clusters_is_kept_with_the_job_and_said(plant, tokens):
     assert again["state"] == "Queued" and {k: again[k] for k in body} == body
     plant.ask("POST", f"/api/v1/jobs/{job['id']}/cancel")
     problem(plant.ask("POST", "/api/v1/jobs", body | {"tolerations": ["team=x"]}), 403, field="tolerations")
-    template = {"template": {"name": "proto-gcn", "parameters": {"user": "alice"}}}
+    forged = {"template": {"name": "proto-gcn", "parameters": {"user": "alice"}}}
+    problem(plant.ask("POST", "/api/v1/jobs", forged), 400, field="template.parameters.user")
+    template = {"template": {"name": "proto-gcn", "parameters": {"lr": "0.1"}}}
     job = plant.ask("POST", "/api/v1/jobs", template).json()
     assert job["template"] == template["template"] and job["name"] == "proto-gcn"
     plant.ask("POST", f"/api/v1/jobs/{job['id']}/cancel")
