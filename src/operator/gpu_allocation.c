@@ -123,6 +123,7 @@ const struct wish_kind gpu_allocations = {
     .version = "v1",
     .resource = "gpuallocations",
     .kind = "GPUAllocation",
+    .finalizer = "reeve.gpu/gpuallocation",
     .to_job = to_job,
     .phase = phase,
     .add_members = add_members,

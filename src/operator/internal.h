@@ -11,7 +11,6 @@
 /* Of an object: "SITE MS", which Reeve hands its job in, and since when (Unix time). On before the
  * job is handed in, together with our finalizer. */
 #define MARK_TAKEN "reeve.gpu/taken-by"
-#define FINALIZER  "reeve.gpu/job"
 
 /*
  * After a crash nobody knows whether a job was handed in whose number is not in the object's
@@ -67,6 +66,7 @@ int verdict_set(struct verdict *v, const char *reason, const char *fmt, ...) PRI
 /* What makes a custom resource one of ours; pure. */
 struct wish_kind {
     const char *group, *version, *resource, *kind;
+    const char *finalizer; /* ours, on objects whose job is open */
     /* The job that it wants, as people write them. -1: it cannot be one, E says why. */
     int (*to_job)(const struct operator_config *c, const char *name, const json_t *spec,
                   json_t **ret, struct err *e);

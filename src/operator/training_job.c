@@ -78,6 +78,7 @@ const struct wish_kind training_jobs = {
     .version = "v1alpha1",
     .resource = "trainingjobs",
     .kind = "TrainingJob",
+    .finalizer = "reeve.gpu/trainingjob",
     .to_job = to_job,
     .phase = phase,
     .add_members = add_members,

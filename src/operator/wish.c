@@ -126,10 +126,10 @@ const struct kube_custom *wish_object(const struct wish *w)
     return h && strcmp(h->uid, w->uid) == 0 ? (const struct kube_custom *)h : NULL;
 }
 
-static bool has_finalizer(const struct kube_custom *object)
+static bool has_finalizer(const struct wish *w, const struct kube_custom *object)
 {
     for (const struct kube_word *f = object->head.finalizers; f; f = f->next)
-        if (strcmp(f->text, FINALIZER) == 0)
+        if (strcmp(f->text, w->of->kind->finalizer) == 0)
             return true;
     return false;
 }
@@ -228,14 +228,14 @@ static void patch(struct wish *w, enum wish_errand errand, const char *sub, cons
 }
 
 /* Finalizers are a list, which a patch replaces: only in the version that we have seen. */
-static json_t *head_patch(const struct kube_custom *object, bool with_ours)
+static json_t *head_patch(const struct wish *w, const struct kube_custom *object, bool with_ours)
 {
     json_t *list = json_array();
     for (const struct kube_word *f = object->head.finalizers; f; f = f->next)
-        if (strcmp(f->text, FINALIZER) != 0)
+        if (strcmp(f->text, w->of->kind->finalizer) != 0)
             json_array_append_new(list, json_string(f->text));
     if (with_ours)
-        json_array_append_new(list, json_string(FINALIZER));
+        json_array_append_new(list, json_string(w->of->kind->finalizer));
     return json_pack("{s:{s:s,s:s,s:o}}", "metadata", "uid", object->head.uid, "resourceVersion",
                      object->head.version, "finalizers", list);
 }
@@ -247,7 +247,7 @@ static void take(struct wish *w, const struct kube_custom *object)
         return;
     w->taken_ms = engine_now_ms(o->engine);
     auto_free char *mark = mem_printf("%s %" PRId64, o->site, w->taken_ms);
-    auto_json json_t *tree = head_patch(object, true);
+    auto_json json_t *tree = head_patch(w, object, true);
     json_object_set_new(json_object_get(tree, "metadata"), "annotations",
                         json_pack("{s:s}", MARK_TAKEN, mark));
     auto_free char *json = json_write(tree);
@@ -259,7 +259,7 @@ static void let_go(struct wish *w, const struct kube_custom *object, bool clean)
 {
     if (FAILPOINT("operator.let-go"))
         return;
-    auto_json json_t *tree = head_patch(object, false);
+    auto_json json_t *tree = head_patch(w, object, false);
     if (clean)
         json_object_set_new(json_object_get(tree, "metadata"), "annotations",
                             json_pack("{s:n}", MARK_TAKEN));
@@ -357,7 +357,7 @@ static int make_job(const struct wish *w, const struct kube_custom *object, stru
 static void refuse(struct wish *w, const struct kube_custom *object, const struct verdict *why)
 {
     bool is_sure = strcmp(why->reason, "Unsure") != 0;
-    if (!tell(w, object, NULL, "", why) && is_sure && has_finalizer(object) && !w->is_let_go)
+    if (!tell(w, object, NULL, "", why) && is_sure && has_finalizer(w, object) && !w->is_let_go)
         let_go(w, object, true);
 }
 
@@ -383,7 +383,7 @@ static void step_new(struct wish *w, const struct kube_custom *object)
         return;
     const struct engine_view *v = engine_view_get(o->engine);
     const struct principal *user = operator_user(o, &v->fleet, w->ns, &why);
-    bool is_on = w->is_taken || (marked && has_finalizer(object) && !w->is_let_go);
+    bool is_on = w->is_taken || (marked && has_finalizer(w, object) && !w->is_let_go);
     bool waits = w->why.reason && w->why_generation == object->head.generation &&
                  operator_mono() < w->submit_ms;
     if (waits)
@@ -413,7 +413,7 @@ static void step_open(struct wish *w, const struct kube_custom *object, const st
     static const struct verdict none;
     if (w->end || w->is_over)
         wish_forget_end(w); /* it was tried again */
-    if (!has_finalizer(object) && !w->is_taken)
+    if (!has_finalizer(w, object) && !w->is_taken)
         take(w, object);
     else
         tell(w, object, look, user, &none);
@@ -426,17 +426,17 @@ static void step_ended(struct wish *w, const struct kube_custom *object, const c
     bool is_told = w->end->is_deleted && json_object_get(before, "completionTime");
     if (!is_told && tell(w, object, w->end, user, &none))
         return;
-    if (has_finalizer(object) && !w->is_let_go)
+    if (has_finalizer(w, object) && !w->is_let_go)
         let_go(w, object, false);
     else
         w->is_over = true;
 }
 
 /* Its end was told, by an earlier life of ours perhaps. */
-static bool is_settled(const struct kube_custom *object)
+static bool is_settled(const struct wish *w, const struct kube_custom *object)
 {
     auto_json json_t *status = read_raw(object->status);
-    return !has_finalizer(object) && json_object_get(status, "completionTime");
+    return !has_finalizer(w, object) && json_object_get(status, "completionTime");
 }
 
 static void step_job(struct wish *w, const struct kube_custom *object)
@@ -451,7 +451,7 @@ static void step_job(struct wish *w, const struct kube_custom *object)
     w->looked_ms = operator_mono();
     if (sight == JOB_NOT_YET)
         w->again_ms = w->looked_ms + o->config.tick_ms;
-    else if (sight == JOB_ENDED && !w->end && !w->told && !w->happened && is_settled(object))
+    else if (sight == JOB_ENDED && !w->end && !w->told && !w->happened && is_settled(w, object))
         w->is_over = true;
     else if (sight == JOB_ENDED && !w->end)
         ask_end(w);
@@ -506,7 +506,7 @@ static void step_deleted(struct wish *w, const struct kube_custom *object)
     int64_t ms;
     bool other;
     is_marked(w->of->operator, object, &ms, &other);
-    if (!has_finalizer(object) || w->is_let_go || other)
+    if (!has_finalizer(w, object) || w->is_let_go || other)
         return;
     if (has_no_job(w, object))
         let_go(w, object, false);

@@ -414,7 +414,8 @@ TEST("a number that somebody wrote into a status gets at nobody's job")
              "user\":\"bob\"}}}");
     rest(&s, 100);
     auto_free char *text = mem_printf(
-        "{\"metadata\":{\"name\":\"evil\",\"finalizers\":[\"reeve.gpu/job\"],\"annotations\":{"
+        "{\"metadata\":{\"name\":\"evil\",\"finalizers\":[\"reeve.gpu/"
+        "trainingjob\"],\"annotations\":{"
         "\"reeve.gpu/taken-by\":\"%s 1\"}},\"spec\":{},\"status\":{\"jobId\":1,\"site\":\"%s\"}}",
         s.site, s.site);
     play_put(&s.play, "trainingjobs", "team-b", text);
@@ -482,10 +483,10 @@ TEST("one that was being handed in too long ago to know is not handed in again")
 {
     auto_scene struct scene s = {0};
     scene_open(&s);
-    auto_free char *text = mem_printf(
-        "{\"metadata\":{\"name\":\"old\",\"finalizers\":[\"reeve.gpu/job\"],\"annotations\":{"
-        "\"reeve.gpu/taken-by\":\"%s %lld\"}},\"spec\":" TRAIN "}",
-        s.site, (long long)(clock_wall_ms() - 30 * 3600000LL));
+    auto_free char *text = mem_printf("{\"metadata\":{\"name\":\"old\",\"finalizers\":[\"reeve.gpu/"
+                                      "trainingjob\"],\"annotations\":{"
+                                      "\"reeve.gpu/taken-by\":\"%s %lld\"}},\"spec\":" TRAIN "}",
+                                      s.site, (long long)(clock_wall_ms() - 30 * 3600000LL));
     play_put(&s.play, "trainingjobs", "team-a", text);
     UNTIL(&s, condition_is(&s, "trainingjobs", "old", "Accepted", "False", "make it anew"));
     rest(&s, 200);
