@@ -387,7 +387,8 @@ static void serve_patch(struct play *p, struct fake_conn *c, const struct addres
     json_t *object = json_object_get(p->objects, key);
     const char *is = json_string_value(json_object_get(meta_of(object), "resourceVersion"));
     bool conflict = object && version && strcmp(version, is) != 0;
-    if (p->refuse_patches) {
+    bool refuses = p->refuse_patches;
+    if (refuses) {
         object = NULL;
         conflict = false;
     }
@@ -399,7 +400,7 @@ static void serve_patch(struct play *p, struct fake_conn *c, const struct addres
         collect_locked(p, a->collection, key);
     }
     pthread_mutex_unlock(&p->lock);
-    if (p->refuse_patches)
+    if (refuses)
         fake_status(c, 503, "ServiceUnavailable", "it is not to be changed now");
     else if (conflict)
         fake_status(c, 409, "Conflict", "it has changed");
