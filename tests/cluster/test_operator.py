@@ -207,9 +207,16 @@ def person(cluster, reeve):
         cluster.kubectl("annotate", "namespace", namespace, f"reeve.gpu/user={name}")
         cluster.kubectl("create", "rolebinding", "edit", "--clusterrole=edit", f"--user={name}", "-n", namespace)
         them = Person(cluster, name, namespace)
-        wait_for("rights", lambda: cluster.kubectl(
-            f"--as={name}", "auth", "can-i", "create", "trainingjobs.reeve.gpu", "-n", namespace, check=False
-        ).returncode == 0, 60)
+        wait_for(
+            "rights",
+            lambda: (
+                cluster.kubectl(
+                    f"--as={name}", "auth", "can-i", "create", "trainingjobs.reeve.gpu", "-n", namespace, check=False
+                ).returncode
+                == 0
+            ),
+            60,
+        )
         return them
 
     yield make
@@ -363,7 +370,10 @@ def test_without_reeve_what_it_holds_is_released_by_doctor(reeve, person, cluste
         f"--server=http://127.0.0.1:{PORT}",
         check=False,
     )
-    wait_for("it is gone", lambda: "NotFound" in cluster.kubectl(
-        "get", "tj", "held", "-n", alice.namespace, check=False).stderr, 20)
+    wait_for(
+        "it is gone",
+        lambda: "NotFound" in cluster.kubectl("get", "tj", "held", "-n", alice.namespace, check=False).stderr,
+        20,
+    )
     assert "released" in done.stdout + done.stderr
     reeve.start()

@@ -349,7 +349,7 @@ static void merge(json_t *into, json_t *patch)
         else if (json_is_null(value))
             json_object_del(into, key);
         else
-            json_object_set(into, key, value);
+            json_object_set_new(into, key, json_deep_copy(value));
     }
 }
 
