@@ -182,6 +182,21 @@ static void check_clock(struct doctor *d, const json_t *status, int64_t before_m
                  size / 1000, size % 1000 / 100);
 }
 
+static void check_redis(struct doctor *d, const json_t *redis)
+{
+    const char *why = view_text(redis, "why"), *address = view_text(redis, "address");
+    if (!redis)
+        return;
+    if (strcmp(view_text(redis, "state"), "up") != 0)
+        doctor_found(
+            d, "Redis", WARN,
+            "look whether it runs and lets reeved in; jobs go on without it (docs/redis.md)",
+            "%s is down%s%s", *address ? address : "it", *why ? ": " : "", why);
+    else
+        doctor_found(d, "Redis", GOOD, NULL, "%s%s", *address ? address : "up",
+                     json_is_true(view_get(redis, "in_step")) ? "" : ", being written anew");
+}
+
 static void check_status(struct doctor *d)
 {
     struct err e = {0};
@@ -199,6 +214,7 @@ static void check_status(struct doctor *d)
         doctor_found(d, "version", WARN, "upgrade the older of the two",
                      "the server has %s, this is %s", version, REEVE_VERSION);
     check_clock(d, status, before, after);
+    check_redis(d, view_get(status, "redis"));
 }
 
 static void check_nodes(struct doctor *d)

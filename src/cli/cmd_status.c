@@ -4,6 +4,7 @@
 #include "cli/figure.h"
 #include "cli/json_view.h"
 #include "cli/print.h"
+#include "cli/width.h"
 
 #include <inttypes.h>
 
@@ -134,6 +135,14 @@ static void status_below(struct cli *c, const json_t *s, struct text *out)
                      *view_text(s, "currency") ? view_text(s, "currency") : "USD");
         text_add(out, ", ");
         figure_energy(out, view_number(s, "energy_today_joules", 0));
+        text_add_char(out, '\n');
+    }
+    if (view_get(s, "redis")) {
+        text_addf(out, "%-8s %s%s", "Redis", view_text(s, "redis.state"),
+                  json_is_true(view_get(s, "redis.in_step")) ? ", shows the queue" : "");
+        if (*view_text(s, "redis.why"))
+            text_add(out, ": ");
+        text_add_printable(out, view_text(s, "redis.why"));
         text_add_char(out, '\n');
     }
     add_targets(c, s, out);

@@ -91,7 +91,7 @@ static char **child_environment(const char *more)
         "REEVE_CLI_CONFIG=", "REEVE_DATA=",         "REEVE_LISTEN=",       "REEVE_CONFIG=",
         "REEVE_NODE=",       "REEVE_SIM_SCENARIO=", "REEVE_DEMO=",         "REEVE_SIM=",
         "REEVE_TLS_CERT=",   "REEVE_TLS_KEY=",      "REEVE_TEMPLATE_DIR=", "REEVE_INSECURE=",
-        "REEVE_SHARED_UID=",
+        "REEVE_SHARED_UID=", "REEVE_REDIS=",
     };
     size_t n = 0, count = 0;
     while (environ[count])
@@ -111,7 +111,7 @@ static char **child_environment(const char *more)
 
 /* A command line that grows; the words are borrowed. */
 struct words {
-    const char *list[40];
+    const char *list[64];
     size_t count;
 };
 
@@ -157,6 +157,11 @@ static int start_reeved(struct up *u, struct err *e)
     add_option(&w, "--tls-key", u->o->tls_key);
     add_option(&w, "--config", u->o->config);
     add_option(&w, "--template-dir", u->o->template_dir);
+    add_option(&w, "--redis-password-file", u->o->redis_password_file);
+    add_option(&w, "--redis-users", u->o->redis_users);
+    add_option(&w, "--redis-ca", u->o->redis_ca);
+    add_option(&w, "--redis-cert", u->o->redis_cert);
+    add_option(&w, "--redis-key", u->o->redis_key);
     add_option(&w, "--kube", u->o->kube);
     add_option(&w, "--kube-context", u->o->kube_context);
     add_option(&w, "--kube-namespace", u->o->kube_namespace);
@@ -169,7 +174,9 @@ static int start_reeved(struct up *u, struct err *e)
     }
     if (u->o->insecure)
         add_word(&w, "--insecure");
-    return start_child(u, "reeved", &w, NULL, NULL, &u->reeved, e);
+    /* It may have a password in it, and command lines can be read by anybody. */
+    auto_free char *redis = u->o->redis ? mem_printf("REEVE_REDIS=%s", u->o->redis) : NULL;
+    return start_child(u, "reeved", &w, redis, NULL, &u->reeved, e);
 }
 
 /* Steps the supervisor until READY says so. */

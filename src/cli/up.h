@@ -10,6 +10,7 @@
 
 struct up_options {
     char *data, *listen, *agent_listen, *sim, *node, *config, *tls_cert, *tls_key, *template_dir;
+    char *redis, *redis_password_file, *redis_users, *redis_ca, *redis_cert, *redis_key;
     char *kube, *kube_context, *kube_namespace, *kube_image, *kube_runner, *kube_settings;
     bool no_agent, shared_uid, insecure, demo, once;
 };
