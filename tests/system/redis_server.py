@@ -12,7 +12,10 @@ from plant import free_port, until
 
 
 class RedisServer:
-    """What redis-server does; `cli()` asks it, `start()` again after `kill()` or `stop()`. TLS: how redis-cli is told."""
+    """What redis-server does; `cli()` asks it, `start()` again after `kill()` or `stop()`.
+
+    TLS: how redis-cli is told.
+    """
 
     def __init__(self, *options, password=None, tls=None):
         self.folder = Path(tempfile.mkdtemp(prefix="reeve-redis-"))

@@ -373,7 +373,8 @@ def test_what_is_no_redis_is_said_so(make, redis):
 
 
 def test_tls_and_password(make, tmp_path):
-    for name, subject, extra in [("ca", "/CN=ca", []), ("server", "/CN=localhost", ["-CA", "ca.crt", "-CAkey", "ca.key"])]:
+    signed = ["-CA", "ca.crt", "-CAkey", "ca.key"]
+    for name, subject, extra in [("ca", "/CN=ca", []), ("server", "/CN=localhost", signed)]:
         subprocess.run(
             [
                 *["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", subject],
@@ -402,8 +403,9 @@ def test_tls_and_password(make, tmp_path):
         until(lambda: mirrored(redis) == jobs)
         push(redis, entry())
         until(lambda: pushed(p) == names(1))
+        untrusting = where.replace("//", f"//:{secret}@", 1).replace("/with:", "%2Fwith%3A")
         for other, why in [
-            (["--redis", where.replace("//", f"//:{secret}@", 1).replace("/with:", "%2Fwith%3A"), *own], "not to be trusted"),
+            (["--redis", untrusting, *own], "not to be trusted"),
             (["--redis", where.replace("localhost", "127.0.0.1"), *ca, *own], "not to be trusted"),
             (["--redis", where, *ca, *own], "NOAUTH"),
             (["--redis", where.replace("//", "//:wrong@"), *ca, *own], "WRONGPASS"),
@@ -423,7 +425,8 @@ def test_a_unix_socket_an_account_and_a_database(make, tmp_path):
     try:
         redis.cli(
             *["ACL", "SETUSER", "reeve", "on", ">secret", "~job_queue", "~running_jobs", "~reeve:*"],
-            *"+@connection +@read +@list +@hash +@string +@scripting +rename +renamenx +type".split(),
+            *["+@connection", "+@read", "+@list", "+@hash", "+@string", "+@scripting"],
+            *["+rename", "+renamenx", "+type"],
         )
         p = make("--redis", f"unix://reeve:secret@{sock}?db=3")
         jobs = hold_back(p, 3)
@@ -560,7 +563,8 @@ def test_what_is_no_job_goes_to_the_dead_with_the_reason(make, redis):
     reasons = [(d["error"], d["field"]) for d in dead]
     assert reasons[0] == ("too-large", None) and dead[0]["bytes"] > 1 << 20 and len(dead[0]["entry"]) == 65536
     assert [r[0] for r in reasons[1:4]] == ["invalid"] * 3
-    assert reasons[4:8] == [("invalid", "user"), ("unprocessable", "user"), ("unprocessable", "user"), ("denied", "user")]
+    users = [(code, "user") for code in ("invalid", "unprocessable", "unprocessable", "denied")]
+    assert reasons[4:8] == users
     assert [f for _, f in reasons[8:11]] == ["gpus", "colour", "work_dir"]
     assert "there is no user 'nobody'" in dead[5]["reason"] and dead[5]["entry"] == json.dumps(entry("nobody"))
     assert redis.cli("HLEN", "reeve:intake") == "0" and redis.cli("LLEN", "job_queue") == "1"
