@@ -163,6 +163,7 @@ struct operator
     struct mailbox *box;
     uv_timer_t tick;
     bool stopped, is_synced;
+    bool was_told; /* that namespaces cannot be seen */
     char site[16];
 
     struct kube_kind namespaces;

@@ -150,8 +150,9 @@ static void on_trouble(void *arg, const struct err *why)
     if (k->was_told)
         return;
     k->was_told = true;
-    if (why->code == ERR_NOT_FOUND)
-        log_info("the cluster has no such kind yet; kubectl apply -k deploy/kubernetes/operator",
+    if (why->code == ERR_NOT_FOUND || why->code == ERR_DENIED)
+        log_info("the cluster has no such kind, or does not show it; kubectl apply -k "
+                 "deploy/kubernetes/operator changes that",
                  F_TEXT("kind", k->kind->kind));
     else
         log_warn("custom resources cannot be watched just now", F_TEXT("kind", k->kind->kind),
@@ -190,8 +191,11 @@ static void on_namespaces_synced(void *arg)
 static void on_namespace_trouble(void *arg, const struct err *why)
 {
     struct operator* o = arg;
-    if (why->code == ERR_DENIED && !o->is_synced)
-        log_warn("namespaces may not be seen, so custom resources are left alone", F_ERR(why));
+    if (why->code != ERR_DENIED || o->is_synced || o->was_told)
+        return;
+    o->was_told = true;
+    log_info("namespaces may not be seen, so custom resources are left alone; kubectl apply -k "
+             "deploy/kubernetes/operator changes that");
 }
 
 static const struct kube_watch_ops namespace_ops = {on_namespace, on_namespace_gone,
