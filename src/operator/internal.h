@@ -131,6 +131,7 @@ struct wish {
     struct kube_call *call; /* about its object; NULL: none under way */
     enum wish_errand errand;
     bool is_asking; /* the engine or the store is asked */
+    bool is_missed; /* it was due while one of these was under way */
 
     /* What the watch may not show yet. */
     bool is_taken, is_let_go;
@@ -149,6 +150,8 @@ struct wish {
     char old_phase[24];
     /* Steady. Nothing is sent before AGAIN_MS, nothing handed in before SUBMIT_MS. */
     int64_t told_ms, looked_ms, again_ms, submit_ms;
+    int64_t
+        refresh_ms; /* when a small change is told, if nothing greater comes first; 0: none waits */
     unsigned failures, happened; /* in a row; events of its job */
     bool is_over;                /* its end is told, and it is let go */
 };

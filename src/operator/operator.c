@@ -49,7 +49,7 @@ static void on_tick(uv_timer_t *timer)
     for (size_t i = 0; i < WISH_BUCKETS; i++)
         for (struct wish *w = o->by_uid[i]; w; w = w->next_by_uid)
             if (!w->call && !w->is_asking && !w->is_due &&
-                ((w->again_ms && now >= w->again_ms) ||
+                ((w->again_ms && now >= w->again_ms) || (w->refresh_ms && now >= w->refresh_ms) ||
                  (!w->is_over && now - w->looked_ms >= o->config.tick_ms * CHECK_TICKS))) {
                 w->looked_ms = now;
                 operator_due(w);

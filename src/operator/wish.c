@@ -192,6 +192,8 @@ static void on_patched(void *arg, const struct kube_answer *a)
                 return;
         } else if (errand == ERRAND_TELL) {
             remark_change(w);
+            if (w->is_missed)
+                operator_due(w);
             operator_pump(o); /* the watch will show it, and its new version with it */
             return;
         } else {
@@ -288,9 +290,10 @@ static bool tell(struct wish *w, const struct kube_custom *object, const struct 
         return false;
     if (w->told_ms && now - w->told_ms < o->config.refresh_ms &&
         status_is_small_change(status, w->told ? w->told : before)) {
-        w->again_ms = w->told_ms + o->config.refresh_ms;
+        w->refresh_ms = w->told_ms + o->config.refresh_ms;
         return true;
     }
+    w->refresh_ms = 0;
     if (FAILPOINT("operator.tell"))
         return true;
     snprintf(w->old_phase, sizeof w->old_phase, "%s", text_of(before, "phase"));
@@ -533,7 +536,8 @@ static bool is_of_another(const struct wish *w, const struct kube_custom *object
 void wish_step(struct wish *w)
 {
     const struct kube_custom *object = wish_object(w);
-    if (w->call || w->is_asking)
+    w->is_missed = w->call || w->is_asking;
+    if (w->is_missed)
         return;
     if (!object) {
         /* Somebody took our finalizer off. */

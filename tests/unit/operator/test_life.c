@@ -19,6 +19,7 @@ struct scene {
     const struct log_store_ops *log_ops;
     char *admin_token;
     char site[16];
+    int64_t refresh_ms;
     struct command *answer;
     int answers;
 };
@@ -80,7 +81,7 @@ static void begin(struct scene *s)
     struct operator_config o = {.read_job = read_job,
                                 .fallback_image = "localhost/t:1",
                                 .tick_ms = 50,
-                                .refresh_ms = 100,
+                                .refresh_ms = s->refresh_ms ? s->refresh_ms : 100,
                                 .ask_ms = 50};
     uv_loop_init(&s->loop);
     CHECK_OK(log_store_open(logs, NULL, &s->log_ops, &s->logs, &test_err));
@@ -324,6 +325,22 @@ TEST("one that waits says its place, and why")
     UNTIL(&s, phase_is(&s, "two", "Scheduled") || phase_is(&s, "three", "Scheduled"));
     UNTIL(&s, status_is(&s, "trainingjobs", "two", "position", NULL) ||
                   status_is(&s, "trainingjobs", "three", "position", NULL));
+}
+
+TEST("that it runs is told at once, however seldom small changes are")
+{
+    auto_scene struct scene s = {.refresh_ms = 3600000};
+    scene_open(&s);
+    apply(&s, "trainingjobs", "one", TRAIN);
+    UNTIL(&s, phase_is(&s, "one", "Scheduled") && play_has(&s.play, pod_of(&s, 1)));
+    play_status(&s.play, pod_of(&s, 1),
+                "{\"phase\":\"Pending\",\"containerStatuses\":[{\"name\":\"main\",\"state\":{"
+                "\"waiting\":{\"reason\":\"ContainerCreating\"}}}]}");
+    rest(&s, 300);
+    play_running(&s.play, pod_of(&s, 1));
+    UNTIL(&s, phase_is(&s, "one", "Running"));
+    play_ended(&s.play, pod_of(&s, 1), 0);
+    UNTIL(&s, phase_is(&s, "one", "Completed"));
 }
 
 TEST("a spec that makes no sense is said to, and asked about once; mended, it runs")
