@@ -42,6 +42,9 @@ struct api_config {
     const char *const *hosts;      /* further names we are called by; ends with NULL */
 
     const char *page; /* folder of the page's files; NULL: there is no page */
+    /* Where browsers find Argo's own page, and the namespace of our Workflows there; NULL: nowhere.
+     */
+    const char *argo_url, *argo_ns;
 
     bool mask_users;   /* hides whose jobs the others' jobs are */
     bool source_open;  /* /submit, /queue and /jobs/{id} need no token on loopback */

@@ -94,6 +94,19 @@ static void write_targets(struct json_out *o, struct call *c, const struct engin
                 waits.run_ms + s->before.run_ms, 1);
 }
 
+/* Where Workflows are shown, for links. */
+static void write_argo(struct json_out *o, const struct api_config *config)
+{
+    if (!config->argo_url || !config->argo_ns) {
+        jo_null(o, "argo");
+        return;
+    }
+    jo_object(o, "argo");
+    jo_text(o, "url", config->argo_url);
+    jo_text(o, "namespace", config->argo_ns);
+    jo_end(o);
+}
+
 void serve_status(struct call *c)
 {
     const struct engine_view *view = engine_view_get(c->api->engine);
@@ -127,6 +140,7 @@ void serve_status(struct call *c)
     const struct api_neighbour *redis = &c->api->config.redis;
     if (redis->metrics)
         redis->status(redis->arg, &o, caller_scope(&c->caller, PERMISSION_OPERATE) == SCOPE_ALL);
+    write_argo(&o, &c->api->config);
     jo_end(&o);
     engine_view_release(c->api->engine, view);
     call_answer(c);

@@ -41,6 +41,7 @@ struct program {
     struct tsdb *tsdb;
     const char **hosts;
     char *unix_path, *page;
+    char *jobs_ns;  /* of the cluster; NULL: there is none */
     char *own_cert; /* the file of certificate and key that we made; NULL: we did not */
     uv_timer_t cert_tick;
     uv_work_t cert_work;
@@ -222,6 +223,8 @@ static int load_templates(struct program *p, struct err *e)
         return -1;
     const char *argo = config.kube ? config.settings.template : NULL;
     p->clusters_have_image = config.kube && config.settings.image;
+    if (config.kube)
+        p->jobs_ns = mem_strdup(config.settings.ns ? config.settings.ns : config.kube->ns);
     int rc = argo ? template_set_use_argo(p->templates, argo, e) : 0;
     kube_options_done(&config);
     return rc;
@@ -329,6 +332,8 @@ static int start_door(struct program *p, struct err *e)
         .mask_users = o->mask_users,
         .source_open = strcmp(o->source_api, "open") == 0,
         .sample_ms = o->sample_ms,
+        .argo_url = o->argo_url,
+        .argo_ns = p->jobs_ns,
         .templates = p->templates,
         .allow_tolerations = o->allow_tolerations,
         .log_ops = p->log_ops,
@@ -488,6 +493,7 @@ static void finish(struct program *p)
     free(p->hosts);
     free(p->unix_path);
     free(p->page);
+    free(p->jobs_ns);
     free(p->positions);
     free(p->ca_pem);
     free(p->own_cert);

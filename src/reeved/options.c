@@ -41,6 +41,8 @@ static const struct option_spec specs[] = {
 
     {"web", 0, OPTION_TEXT, AT(web), "DIR", NULL, 0, 0,
      "folder of the page's files (default: the one installed with this program); \"\" for no page"},
+    {"argo-url", 0, OPTION_TEXT, AT(argo_url), "URL", NULL, 0, 0,
+     "where browsers find Argo's own page (https://HOST:2746): jobs that are Workflows lead to it"},
 
     {"price-gpu-hour", 0, OPTION_MICROS, AT(gpu_hour_micros), "AMOUNT", "0.30", 0, 0,
      "price of an hour of a GPU, without electricity"},
@@ -160,6 +162,9 @@ static int check(const struct reeved_options *o, struct err *e)
     if (strcmp(o->kube_operator, "on") != 0 && strcmp(o->kube_operator, "off") != 0)
         return err_set(e, ERR_INVALID, "option --kube-operator is '%.20s', but must be on or off",
                        o->kube_operator);
+    if (o->argo_url && !text_starts_with(o->argo_url, "https://") &&
+        !text_starts_with(o->argo_url, "http://"))
+        return err_set(e, ERR_INVALID, "option --argo-url must begin with https:// or http://");
     if (strlen(o->currency) > 7 || !text_is_name(o->currency, 7))
         return err_set(e, ERR_INVALID, "option --currency is '%.20s', which is no currency's code",
                        o->currency);

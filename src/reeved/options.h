@@ -11,7 +11,7 @@ struct reeved_options {
     struct option_list hosts;
     char *source_api;
     bool mask_users;
-    char *template_dir, *web, *allow_tolerations;
+    char *template_dir, *web, *argo_url, *allow_tolerations;
 
     int64_t gpu_hour_micros, kwh_micros, pue_micros;
     char *currency;

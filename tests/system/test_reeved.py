@@ -242,3 +242,28 @@ def test_until_the_store_is_loaded_only_health_answers(build):
         assert p.ask("GET", "/api/v1/status").status_code == 200
     finally:
         p.stop()
+
+
+def test_pages_are_told_where_argo_shows_workflows(build, tmp_path):
+    config = tmp_path / "kubeconfig"
+    config.write_text(
+        json.dumps(
+            {
+                "current-context": "c",
+                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "work"}}],
+                "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:9"}}],
+                "users": [{"name": "u", "user": {}}],
+            }
+        )
+    )
+    p = Plant(build, reeved=["--argo-url", "https://argo.example:2746", "--kube", str(config)])
+    try:
+        p.start_reeved()
+        argo = p.ask("GET", "/api/v1/status").json()["argo"]
+        assert argo == {"url": "https://argo.example:2746", "namespace": "work"}
+    finally:
+        p.stop()
+    refused = subprocess.run(
+        [build / "src/reeved/reeved", "--argo-url", "javascript:alert(1)"], capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2 and "--argo-url" in refused.stderr

@@ -14,6 +14,7 @@ import { jobState, userName } from '../parts/state.ts'
 import { go, to } from '../router.ts'
 import { Resource, Watch } from '../server/resource.ts'
 import { session } from '../server/session.ts'
+import { status } from '../server/shared.ts'
 import type { Attempt, Event, HistoryRow, Job, SampleRow, Samples } from '../server/types.ts'
 import { t } from '../texts/index.ts'
 import { parameters, results } from './job-inside.ts'
@@ -39,6 +40,8 @@ class JobPage extends Part {
   private job = new Watch(this, new Resource<Job>(null, { on: this.about, every: 3_000, calm: 200 }))
   private history = new Watch(this, new Resource<History>(null, { on: this.about, calm: 200 }))
   private samples = new Watch(this, new Resource<Samples>(null, { on: this.about, every: 10_000, calm: 1_000 }))
+
+  private status = new Watch(this, status)
 
   constructor() {
     super()
@@ -108,7 +111,15 @@ class JobPage extends Part {
     else this.job.resource.refresh()
   }
 
+  /** Where Argo's own page shows the Workflow of the newest attempt; null where there is none. */
+  private workflow(j: Job) {
+    const { argo, site } = this.status.value ?? {}
+    if (!argo || !j.attempt || !(j.runner?.startsWith('argo') || j.template)) return null
+    return `${argo.url.replace(/\/+$/, '')}/workflows/${argo.namespace}/reeve-${site}-${j.id}-${j.attempt}`
+  }
+
   private facts(j: Job) {
+    const workflow = this.workflow(j)
     const fact = (name: string, value: unknown, note = '') => html`<div title=${note}><dt>${name}</dt><dd>${value}</dd></div>`
     const queued = j.state === 'Queued'
     const ran = j.state === 'Running' ? Math.max(j.run_ms ?? 0, f.since(j.started_at) ?? 0) : (j.run_ms ?? between(j.started_at, j.ended_at))
@@ -121,6 +132,7 @@ class JobPage extends Part {
       ${queued && !j.attempt ? nothing : fact(t('job.run'), f.duration(ran))}
       ${j.energy_joules === undefined || !j.started_at ? nothing : fact(t('job.energy'), html`${f.energy(j.energy_joules)} ${isOpen(j) ? html`<span class="quiet">${t('job.soFar')}</span>` : nothing}`, unmeasured ? t('job.energyUnmeasured') : '')}
       ${j.cost_micros === undefined || !j.started_at ? nothing : fact(t('job.cost'), html`${f.money(j.cost_micros, j.currency)} ${isOpen(j) ? html`<span class="quiet">${t('job.soFar')}</span>` : nothing}`)}
+      ${workflow ? fact(t('job.workflow'), html`<a href=${workflow} target="_blank" rel="noreferrer">${t('job.workflow.show')}</a>`) : nothing}
       ${isOpen(j) || j.exit_code == null ? nothing : fact(t('job.exitCode'), f.number(j.exit_code))}
     </dl>`
   }

@@ -104,6 +104,8 @@ export interface Job {
   env?: Record<string, string>
   work_dir?: string | null
   config_file?: string | null
+  runner?: string | null
+  template?: { name: string } | null
   progress_pattern?: string | null
   energy_joules?: number | null
   cost_micros?: number | null
@@ -190,6 +192,7 @@ export interface Status {
   wait_run_ratio?: number | null
   ledger_seq?: number
   disk_full?: boolean
+  argo?: { url: string; namespace: string } | null
   cost_today_micros?: number
   currency?: string
   energy_today_joules?: number

@@ -22,6 +22,8 @@ export const job = {
   'job.energy': ['Energy', '에너지'],
   'job.energyUnmeasured': ['estimated in part: the GPU was not measured all the time', '일부 추정: GPU가 계속 측정되지는 않음'],
   'job.cost': ['Cost', '비용'],
+  'job.workflow': ['Workflow', '워크플로'],
+  'job.workflow.show': ['Show in Argo', 'Argo에서 보기'],
   'job.soFar': ['so far', '지금까지'],
 
   'job.history': ['What happened', '이력'],
