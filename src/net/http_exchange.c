@@ -14,6 +14,7 @@
 #define CONNECT_TIMEOUT_MS 5000
 #define MAX_BODY           (16 * 1024 * 1024)
 #define MAX_HEADERS        65536
+#define A_YEAR_S           (365 * 86400L)
 
 /* ---- what comes back ---- */
 
@@ -183,10 +184,10 @@ static void set_limits(struct exchange *x, const struct http_call *call)
         x->curl->easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
         x->curl->easy_setopt(easy, CURLOPT_XFERINFODATA, x);
         x->curl->easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-        /* Its speed is a mean over some seconds, which is too lax for us; but it makes libcurl look
-         * at the call every second. */
+        /* This makes libcurl look at the call every second, and is for nothing else: a stream that
+         * lives by a byte every ten seconds is slower than any speed it could be told. */
         x->curl->easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-        x->curl->easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)(call->silence_ms / 1000 + 10));
+        x->curl->easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, A_YEAR_S);
     }
     x->curl->easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     if (x->dead_peer_ms) {
