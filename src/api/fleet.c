@@ -213,6 +213,7 @@ static void write_node(struct fleet_writer *w, struct json_out *o, const struct 
         jo_null(o, "isolation");
     }
     jo_bool(o, "connected", n->cluster[0] ? n->state == NODE_READY : link.linked);
+    jo_bool(o, "agent", link.linked);
     jo_text(o, "cluster", n->cluster[0] ? n->cluster : NULL);
     jo_bool(o, "cordoned", n->cordoned);
     job_write_sentence(o, "refuses", &w->call->caller, n->share_why);

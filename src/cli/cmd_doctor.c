@@ -239,7 +239,7 @@ static void check_nodes(struct doctor *d)
                 "look whether its reeve-agent runs; when the machine is off for good: 'reeve "
                 "node lost NAME'",
                 "'%s' is %s", view_text(node, "name"), state);
-        if (*version && strcmp(version, REEVE_VERSION) != 0)
+        if (*version && !view_get(node, "cluster") && strcmp(version, REEVE_VERSION) != 0)
             doctor_found(d, "node", WARN, "upgrade the older of the two",
                          "'%s' has version %s, this is %s", view_text(node, "name"), version,
                          REEVE_VERSION);

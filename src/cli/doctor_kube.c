@@ -287,7 +287,7 @@ static int is_linked(const json_t *nodes, const char *name)
     json_array_foreach(view_items(nodes), i, node)
     {
         if (strcmp(view_text(node, "name"), name) == 0)
-            return json_is_true(json_object_get(node, "connected"));
+            return json_is_true(json_object_get(node, "agent"));
     }
     return -1;
 }
