@@ -73,7 +73,7 @@ class Reeve:
             if nodes.returncode != 0:
                 return None
             found = [node for node in json.loads(nodes.stdout)["items"] if node["name"] == NODE]
-            return found and found[0]["connected"] and found[0]["devices"] and found[0]
+            return found and found[0]["agent"] and found[0]["devices"] and found[0]
 
         return wait_for("the node's agent linked, with a GPU", linked, 150)
 
@@ -109,7 +109,9 @@ def test_the_api_server_takes_every_manifest(cluster, installed, name):
         "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict",
         "--kustomize", str(MANIFESTS / name),
     )  # fmt: skip
-    assert "Warning" not in said.stderr, said.stderr
+    # That the same was applied by the other way before is of no interest here.
+    warnings = [line for line in said.stderr.splitlines() if "failed to migrate" not in line]
+    assert not warnings, warnings
 
 
 def test_agents_of_the_daemon_set_enrol_by_their_own_token(cluster, installed):
@@ -119,6 +121,13 @@ def test_agents_of_the_daemon_set_enrol_by_their_own_token(cluster, installed):
     assert '"enrolled"' in installed.said("daemonset/reeve-agent")
     wait_for("the GPU is kubelet's", lambda: gpus(cluster) == 1, 60)
     assert agent["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+def test_the_line_to_an_agent_holds(installed):
+    """Over TLS, by which nothing goes but a byte every ten seconds."""
+    installed.wait_linked()
+    time.sleep(50)
+    assert "the command stream is cut" not in installed.said("daemonset/reeve-agent")
 
 
 def test_other_accounts_tokens_get_no_key(cluster, installed):

@@ -155,7 +155,11 @@ def test_the_control_plane_serves_its_page_over_tls_of_its_own(unpacked, as_root
         page = urllib.request.urlopen(url + "/", context=trust, timeout=10).read()
         assert b"<!doctype html>" in page.lower()
 
-        done = image.run("/usr/local/bin/reeve", "status", "--server", "unix:/var/lib/reeve/reeved.sock")
+        def status():
+            done = image.run("/usr/local/bin/reeve", "status", "--server", "unix:/var/lib/reeve/reeved.sock")
+            return done if "still loading" not in done.stderr else None
+
+        done = until(status)
         assert done.returncode == 0 and version() in done.stdout, done.stderr
         # Over TLS, with libcurl out of the image.
         done = image.run("/usr/local/bin/reeve", "whoami", "--server", url, "--tls-ca", "/var/lib/reeve/tls/ca.pem",

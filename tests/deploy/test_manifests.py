@@ -121,6 +121,14 @@ def ours(rule):
     return all(group in ("reeve.gpu", "gpu.k8s.io", "events.k8s.io") for group in rule["apiGroups"])
 
 
+def test_names_in_roles_are_left_as_they_are(objects):
+    """kustomize puts a generated ConfigMap's name wherever it takes a word for its name."""
+    for role in of_kind(objects, "ClusterRole"):
+        for rule in role["rules"]:
+            if rule["resources"] == ["namespaces"] and "resourceNames" in rule:
+                assert set(rule["resourceNames"]) <= {"kube-system"} | {name for _, name in names(objects, "Namespace")}
+
+
 def test_agents_and_jobs_may_do_nothing_at_the_api_server(objects):
     bound = {
         (subject["namespace"], subject["name"])
