@@ -400,7 +400,13 @@ def test_lists_say_where_an_ended_job_ran(plant, agent):
 
 def test_nodes_and_devices_show_what_was_reported(plant, agent):
     node = plant.ask("GET", "/api/v1/nodes/fake-a").json()
-    assert node["state"] == "ready" and node["cpu"] == 8.0 and node["isolation"] == "user" and node["connected"] and node["agent"]
+    assert (
+        node["state"] == "ready"
+        and node["cpu"] == 8.0
+        and node["isolation"] == "user"
+        and node["connected"]
+        and node["agent"]
+    )
     agent.report(now_ms=int((time.time() + 100) * 1000))
     assert 99000 < plant.ask("GET", "/api/v1/nodes/fake-a").json()["skew_ms"] < 101000
     assert node["last_report_at"] and node["devices"][0]["memory_total_mib"] == 10240
