@@ -368,6 +368,7 @@ int cluster_start(struct engine *g, const struct cluster_config *config, struct 
     c->engine = g;
     c->config.tick_ms = config->tick_ms ? config->tick_ms : 1000;
     c->config.ask_ms = config->ask_ms ? config->ask_ms : 2000;
+    c->config.press_ms = config->press_ms ? config->press_ms : 60000;
     snprintf(c->site, sizeof c->site, "%s", v->fleet.site);
     engine_view_release(g, v);
     uv_sem_init(&c->stopped, 0);

@@ -47,8 +47,9 @@ struct cluster_config {
     const char *ca_map, *ca_pem;
 
     /* For tests: pauses shorter than in life; 0: as usual. */
-    int64_t tick_ms; /* 1 s */
-    int64_t ask_ms;  /* between tries of what failed; 2 s */
+    int64_t tick_ms;  /* 1 s */
+    int64_t ask_ms;   /* between tries of what failed; 2 s */
+    int64_t press_ms; /* beyond the pods' grace, until we end what a controller should; 1 min */
 };
 
 /* On the owner's thread, once the engine has started. */

@@ -7,7 +7,6 @@
 
 enum {
     SEEN_MS = 30000,    /* what was made is seen by then, or looked for */
-    PRESS_MS = 60000,   /* for who was asked to end, beyond the pods' grace */
     OUTPUT_MS = 120000, /* for the output of what has ended */
 };
 
@@ -219,7 +218,7 @@ static void step_there(struct track *t)
     if (!t->is_ending)
         ask_to_end(t, object);
     else if (!t->is_pressed && !t->runner->is_pod &&
-             now - t->ending_ms > PRESS_MS + c->config.settings.grace_s * 1000)
+             now - t->ending_ms > c->config.press_ms + c->config.settings.grace_s * 1000)
         press(t);
 }
 

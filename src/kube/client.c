@@ -102,7 +102,8 @@ static void finish(struct kube_call *call, const struct kube_answer *a)
     void (*on_done)(void *, const struct kube_answer *) = call->on_done;
     void *arg = call->arg;
     call_free(call);
-    on_done(arg, a);
+    if (on_done)
+        on_done(arg, a);
 }
 
 static bool changes_something(const struct kube_call *call)

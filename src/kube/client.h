@@ -77,7 +77,7 @@ struct kube_answer {
 struct kube_call;
 
 /* ON_DONE is called once, from the loop, never from within this call; ARG is also on_data's. Both
- * may send and cancel. Never NULL. */
+ * may send and cancel. ON_DONE NULL: nobody wants to know. Never NULL. */
 struct kube_call *kube_send(struct kube_client *c, const struct kube_request *r,
                             void (*on_done)(void *arg, const struct kube_answer *a), void *arg);
 

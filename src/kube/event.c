@@ -7,12 +7,6 @@
 
 enum { MOST_NOTE = 1024, MOST_NAME = 230 };
 
-static void ignore(void *arg, const struct kube_answer *a)
-{
-    (void)arg;
-    (void)a;
-}
-
 /* As much of S as fits in MOST bytes, not cutting a character. */
 static size_t fitting(const char *s, size_t most)
 {
@@ -68,5 +62,5 @@ void kube_event_send(struct kube_client *c, const struct kube_event *ev, kube_do
                                      .body = body.data,
                                      .len = body.len,
                                      .deadline_ms = 10000},
-              on_done ? on_done : ignore, arg);
+              on_done, arg);
 }

@@ -27,7 +27,8 @@ static struct cluster_config cluster_config(struct scene *s)
                                .on_progress = on_progress,
                                .arg = s,
                                .tick_ms = 50,
-                               .ask_ms = 50};
+                               .ask_ms = 50,
+                               .press_ms = 200};
     auto_free char *text = mem_printf(
         "{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: "
         "{cluster: "

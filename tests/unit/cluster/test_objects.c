@@ -91,6 +91,25 @@ TEST("a Job that somebody deletes is ended, for its pod would run on; then it is
     CHECK_TEXT(the_attempt(&s, job, 1).why, "somebody deleted its Job");
 }
 
+TEST("a Job whose controller is away is ended by its pods when it is cancelled")
+{
+    auto_scene struct scene s = {0};
+    scene_open(&s);
+    int64_t job = submit_by(&s, "kube-job");
+    NAME(name, &s, job, 1);
+    UNTIL(&s, has(&s, "jobs", name));
+    auto_free char *pod = make_pod(&s, "Job", name);
+    play_running(&s.play, pod);
+    UNTIL(&s, state_of(&s, job) == JOB_RUNNING);
+    struct command *c = command_new(COMMAND_CANCEL);
+    c->id = job;
+    scene_ask(&s, c);
+    UNTIL(&s, is_deleted(&s, pod)); /* nobody but us did that */
+    play_status(&s.play, pod, KILLED);
+    UNTIL(&s, counted(&s, JOB_CANCELLED) == 1);
+    UNTIL(&s, !has(&s, "jobs", name));
+}
+
 TEST("why a Job gets no pod is told; a quota is another decision's matter, for a while")
 {
     auto_scene struct scene s = {.start_limit_ms = 90000};
