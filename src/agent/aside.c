@@ -247,12 +247,12 @@ void aside_meter(struct aside *s, const struct command *c)
             count++;
         if (count >= METERS_MOST)
             return;
-        *link = mem_new(struct pod_meter);
-        memcpy((*link)->id, c->attempt, sizeof(*link)->id - 1);
-        (*link)->job = c->job;
-        (*link)->n = c->n;
+        struct pod_meter *made = *link = mem_new(struct pod_meter);
+        memcpy(made->id, c->attempt, sizeof made->id - 1);
+        made->job = c->job;
+        made->n = c->n;
         /* It began when we did not look. */
-        (*link)->is_partial = c->ago_ms > 2 * sampler_interval_ms(s->agent->sampler);
+        made->is_partial = c->ago_ms > 2 * sampler_interval_ms(s->agent->sampler);
     }
     set_devices(*link, c);
     const struct gpu_report *r = sampler_gpus(s->agent->sampler);

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "cluster/internal.h"
 
-enum { HELLO_PAUSE_MS = 2000, ATTEMPTS_MOST = 10000 };
+enum { HELLO_PAUSE_MS = 2000 };
 
 /* ---- the table ---- */
 
@@ -164,7 +164,7 @@ static void add_attempts(struct member *m, struct report *r, bool hello)
     for (struct track *t = m->tracks; t; t = t->next_of_member)
         count += hello || t->is_dirty;
     r->attempts = mem_new_array(struct attempt_report, count + 1);
-    for (struct track *t = m->tracks; t && r->attempt_count < ATTEMPTS_MOST; t = t->next_of_member)
+    for (struct track *t = m->tracks; t; t = t->next_of_member)
         if (!t->is_forgotten && (hello || t->is_dirty))
             describe(t, &r->attempts[r->attempt_count++]);
     forget_dirty(m);

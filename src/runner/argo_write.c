@@ -392,15 +392,7 @@ static int write_spec(struct json_out *o, const struct runner_attempt *a,
     jo_end(o);
     if (account && !has_template)
         jo_text(o, "serviceAccountName", account);
-    if (s->pull_secrets) {
-        jo_list(o, "imagePullSecrets");
-        for (char **name = s->pull_secrets; *name; name++) {
-            jo_object(o, NULL);
-            jo_text(o, "name", *name);
-            jo_end(o);
-        }
-        jo_end(o);
-    }
+    kube_write_pull_secrets(o, s);
     jo_end(o);
     return 0;
 }

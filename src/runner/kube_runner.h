@@ -180,6 +180,8 @@ void kube_write_resources(struct json_out *o, const struct runner_attempt *a,
 void kube_write_env(struct json_out *o, const struct runner_attempt *a,
                     const struct kube_settings *s, const struct kube_work *w);
 void kube_write_tolerations(struct json_out *o, const struct kube_place *p);
+/* "imagePullSecrets", where there are any. */
+void kube_write_pull_secrets(struct json_out *o, const struct kube_settings *s);
 /* "volumes", "volumeMounts" of the mounts that the job names. ERR_INVALID: there is no such mount.
  */
 int kube_write_volumes(struct json_out *o, const struct kube_settings *s, const struct kube_work *w,

@@ -190,6 +190,19 @@ static bool was_before(const json_t *mounts, size_t i, const char *name)
     return false;
 }
 
+void kube_write_pull_secrets(struct json_out *o, const struct kube_settings *s)
+{
+    if (!s->pull_secrets)
+        return;
+    jo_list(o, "imagePullSecrets");
+    for (char **name = s->pull_secrets; *name; name++) {
+        jo_object(o, NULL);
+        jo_text(o, "name", *name);
+        jo_end(o);
+    }
+    jo_end(o);
+}
+
 int kube_write_volumes(struct json_out *o, const struct kube_settings *s, const struct kube_work *w,
                        struct err *e)
 {
@@ -323,15 +336,7 @@ static int write_own(struct json_out *o, const struct runner_attempt *a, const s
         jo_text(o, "serviceAccountName", s->service_account);
     else
         jo_bool(o, "automountServiceAccountToken", false);
-    if (s->pull_secrets) {
-        jo_list(o, "imagePullSecrets");
-        for (char **name = s->pull_secrets; *name; name++) {
-            jo_object(o, NULL);
-            jo_text(o, "name", *name);
-            jo_end(o);
-        }
-        jo_end(o);
-    }
+    kube_write_pull_secrets(o, s);
     jo_object(o, "securityContext");
     jo_object(o, "seccompProfile");
     jo_text(o, "type", "RuntimeDefault");
