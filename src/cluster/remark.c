@@ -8,11 +8,11 @@ void remark(struct track *t, bool is_warning, const char *reason, const char *fm
 {
     struct cluster *c = t->cluster;
     const struct kube_head *object = objects_find(c, t);
-    const struct kube_kind *kind = t->runner ? t->runner->kind : NULL;
     char note[512], version[128];
     va_list args;
-    if (!object || c->stopping)
+    if (!object || !t->runner || c->stopping)
         return;
+    const struct kube_kind *kind = t->runner->kind;
     va_start(args, fmt);
     vsnprintf(note, sizeof note, fmt, args);
     va_end(args);

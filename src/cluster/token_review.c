@@ -138,12 +138,15 @@ static void on_pod(void *arg, const struct kube_answer *a)
     struct review *v = arg;
     struct err e = {0};
     auto_free struct kube_pod *pod = NULL;
+    const char *node = NULL;
     v->call = NULL;
     if (read_pod(v, a, &pod, &e) == 0) {
-        if (strcmp(pod->head.uid, v->pod_uid) != 0 || !*pod->node)
+        if (strcmp(pod->head.uid, v->pod_uid) == 0 && *pod->node)
+            node = pod->node;
+        else
             err_set(&e, ERR_UNAUTHENTICATED, "the pod of this token is gone");
     }
-    end(v, e.code == ERR_NONE ? pod->node : NULL, e.code == ERR_NONE ? NULL : &e);
+    end(v, node, node ? NULL : &e);
 }
 
 static int ask_for_pod(struct review *v, const json_t *user, struct err *e)

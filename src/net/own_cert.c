@@ -209,7 +209,7 @@ static int make_authority(const char *key_path, const char *crt_path, int64_t no
         return -1;
     explicit_bzero(key.data, key.len);
     *ret = a;
-    a = (struct authority){0};
+    memset(&a, 0, sizeof a); /* theirs now */
     return 0;
 }
 

@@ -33,9 +33,13 @@ static void word_of(char *to, size_t size, const char *word, const char *otherwi
     size_t len = 0;
     bool up = true;
     for (; *word && len + 1 < size; word++) {
-        if (isalnum((unsigned char)*word))
-            to[len++] = up ? (char)toupper((unsigned char)*word) : *word;
-        up = !isalnum((unsigned char)*word);
+        char c = *word;
+        bool is_sign = !isalnum((unsigned char)c);
+        if (up)
+            c = (char)toupper((unsigned char)c);
+        if (!is_sign)
+            to[len++] = c;
+        up = is_sign;
     }
     to[len] = '\0';
     if (!len || !isalpha((unsigned char)to[0]))

@@ -165,7 +165,7 @@ static void send_hash(struct mirror *m, struct line *const *want, size_t count)
     size_t i = 0, k = 0;
     while (i < count || k < m->hash.count) {
         struct line *is = k < m->hash.count ? m->hash.all[k] : NULL;
-        if (i == count || (is && is->job < want[i]->job)) {
+        if (is && (i == count || is->job < want[i]->job)) {
             add_field(&gone, is);
             k++;
         } else {

@@ -181,13 +181,14 @@ static void on_down(void *arg, const struct err *why)
     int64_t now = clock_mono_ms();
     r->ours = false;
     r->figures.failures++;
-    if (r->figures.up || !r->complained_ms || strcmp(r->figures.why, why->text) != 0 ||
-        now - r->complained_ms >= COMPLAIN_EVERY_MS) {
+    bool tell = r->figures.up || !r->complained_ms || strcmp(r->figures.why, why->text) != 0 ||
+                now - r->complained_ms >= COMPLAIN_EVERY_MS;
+    strcpy(r->figures.why, why->text);
+    if (tell) {
         log_warn("no Redis that shows the queue, trying again; jobs go on without it",
                  F_TEXT("redis", r->address), F_ERR(why));
         r->complained_ms = now;
     }
-    strcpy(r->figures.why, why->text);
     mirror_on_down(r->mirror);
     intake_on_down(r->intake);
     set_up(r, false);

@@ -189,9 +189,12 @@ static void write_label(struct json_out *o, const char *key, const char *value)
     char text[64];
     size_t len = 0;
     for (const char *p = value; *p && len < sizeof text - 1; p++) {
-        bool plain = isalnum((unsigned char)*p);
+        char c = *p;
+        bool plain = isalnum((unsigned char)c);
+        if (!plain && !strchr("-_.", c))
+            c = '_';
         if (plain || len)
-            text[len++] = plain || strchr("-_.", *p) ? *p : '_';
+            text[len++] = c;
     }
     while (len && !isalnum((unsigned char)text[len - 1]))
         len--;

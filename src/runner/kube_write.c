@@ -133,24 +133,27 @@ void kube_write_tolerations(struct json_out *o, const struct kube_place *p)
 
 /* ---- mounts ---- */
 
-/* One that the job names: what it means, and where it is to appear. */
-static int find_mount(const struct kube_settings *s, const json_t *item,
-                      const struct kube_mount **ret, const char **ret_path, bool *ret_read_only,
-                      struct err *e)
+/* One that the job names, and where it is to appear. NULL: it cannot, and E says why. */
+static const struct kube_mount *find_mount(const struct kube_settings *s, const json_t *item,
+                                           const char **ret_path, bool *ret_read_only,
+                                           struct err *e)
 {
     const char *name = json_string_value(item);
     const char *path = json_string_value(json_object_get(item, "path"));
     if (!name)
         name = json_string_value(json_object_get(item, "name"));
-    *ret = name ? kube_settings_mount(s, name) : NULL;
-    if (!*ret)
-        return err_set(e, ERR_INVALID, "there is no mount '%.60s' in this cluster",
-                       name ? name : "");
-    if (path && (path[0] != '/' || strchr(path, ':')))
-        return err_set(e, ERR_INVALID, "mount '%s' cannot be at '%.60s'", name, path);
-    *ret_path = path ? path : (*ret)->path;
-    *ret_read_only = (*ret)->read_only || json_is_true(json_object_get(item, "read_only"));
-    return 0;
+    const struct kube_mount *m = name ? kube_settings_mount(s, name) : NULL;
+    if (!m) {
+        err_set(e, ERR_INVALID, "there is no mount '%.60s' in this cluster", name ? name : "");
+        return NULL;
+    }
+    if (path && (path[0] != '/' || strchr(path, ':'))) {
+        err_set(e, ERR_INVALID, "mount '%s' cannot be at '%.60s'", name, path);
+        return NULL;
+    }
+    *ret_path = path ? path : m->path;
+    *ret_read_only = m->read_only || json_is_true(json_object_get(item, "read_only"));
+    return m;
 }
 
 static void write_volume(struct json_out *o, const struct kube_mount *m)
@@ -206,7 +209,7 @@ void kube_write_pull_secrets(struct json_out *o, const struct kube_settings *s)
 int kube_write_volumes(struct json_out *o, const struct kube_settings *s, const struct kube_work *w,
                        struct err *e)
 {
-    const struct kube_mount *m, *results = s->results ? kube_settings_mount(s, s->results) : NULL;
+    const struct kube_mount *results = s->results ? kube_settings_mount(s, s->results) : NULL;
     const char *path;
     bool read_only;
     size_t i;
@@ -214,7 +217,8 @@ int kube_write_volumes(struct json_out *o, const struct kube_settings *s, const 
     jo_list(o, "volumes");
     json_array_foreach((json_t *)w->mounts, i, item)
     {
-        if (find_mount(s, item, &m, &path, &read_only, e) < 0)
+        const struct kube_mount *m = find_mount(s, item, &path, &read_only, e);
+        if (!m)
             return -1;
         if (was_before(w->mounts, i, m->name))
             continue;
@@ -245,7 +249,6 @@ int kube_write_volume_mounts(struct json_out *o, const struct runner_attempt *a,
                              const struct kube_settings *s, const struct kube_work *w,
                              struct err *e)
 {
-    const struct kube_mount *m;
     const char *path;
     bool read_only;
     size_t i;
@@ -253,7 +256,8 @@ int kube_write_volume_mounts(struct json_out *o, const struct runner_attempt *a,
     jo_list(o, "volumeMounts");
     json_array_foreach((json_t *)w->mounts, i, item)
     {
-        if (find_mount(s, item, &m, &path, &read_only, e) < 0)
+        const struct kube_mount *m = find_mount(s, item, &path, &read_only, e);
+        if (!m)
             return -1;
         write_volume_mount(o, m->name, path, read_only, NULL);
     }

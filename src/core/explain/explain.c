@@ -366,9 +366,9 @@ static const char *say_apart(const struct say *s, const struct shape *shape,
             "이미지가 없어 에이전트가 있는 컴퓨터에서만 실행되는데 하나도 없음");
         return "no-machine";
     case NODE_NO_LABEL: {
-        const char *pair = w->selector;
-        for (; lacks > 0; lacks--)
-            pair = strchr(pair, ',') + 1;
+        const char *pair = w ? w->selector : "", *comma;
+        for (; lacks > 0 && (comma = strchr(pair, ',')); lacks--)
+            pair = comma + 1;
         SAYF(s, "no node that could do has all labels of its node selector; node %s lacks %.*s",
              "노드 선택 조건의 레이블을 모두 가진 노드가 없음; 노드 %s에는 %.*s 없음", n->name,
              (int)strcspn(pair, ","), pair);
