@@ -16,7 +16,7 @@ static void set_key(const struct wish *w, struct command *c, int64_t principal)
 
 static void ask(struct wish *w, struct command *c, void (*on_done)(struct command *c))
 {
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     c->on_done = on_done;
     c->reply_to = o->box;
     c->arg = w;
@@ -46,13 +46,13 @@ static void add_owner(const struct wish *w, struct submission *s)
 static bool goes_on(struct wish *w)
 {
     w->is_asking = false;
-    return !w->of->operator->stopped;
+    return !w->of->reconciler->stopped;
 }
 
 static void on_submitted(struct command *c)
 {
     struct wish *w = c->arg;
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     struct err e = c->error;
     int64_t job = c->ret_id;
     command_free(c);
@@ -74,8 +74,8 @@ static void on_submitted(struct command *c)
         w->submit_ms = wish_pause(w);
     }
     w->is_refused = e.code != ERR_NONE;
-    operator_due(w);
-    operator_pump(o);
+    reconciler_due(w);
+    reconciler_pump(o);
 }
 
 void ask_submit(struct wish *w, const struct kube_custom *object, const struct principal *user,
@@ -97,7 +97,7 @@ void ask_submit(struct wish *w, const struct kube_custom *object, const struct p
 static void on_found(struct command *c)
 {
     struct wish *w = c->arg;
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     bool failed = c->error.code == ERR_UNAVAILABLE || c->error.code == ERR_EXHAUSTED;
     int64_t job = c->ret_repeated ? c->ret_id : 0;
     command_free(c);
@@ -110,8 +110,8 @@ static void on_found(struct command *c)
         if (job)
             wish_set_job(w, job);
     }
-    operator_due(w);
-    operator_pump(o);
+    reconciler_due(w);
+    reconciler_pump(o);
 }
 
 /* A dry run changes nothing, but is told of what was done under its key. */
@@ -134,7 +134,7 @@ enum { CANCEL_TRIES_MS = 120000 };
 static void on_cancelled(struct command *c)
 {
     struct wish *w = c->arg;
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     struct err e = c->error;
     command_free(c);
     if (!goes_on(w))
@@ -142,7 +142,7 @@ static void on_cancelled(struct command *c)
     bool later = e.code == ERR_UNAVAILABLE || e.code == ERR_EXHAUSTED;
     if (e.code == ERR_NONE && FAILPOINT("operator.cancelled"))
         return;
-    if (later && operator_mono() - w->cancel_ms < CANCEL_TRIES_MS) {
+    if (later && reconciler_mono() - w->cancel_ms < CANCEL_TRIES_MS) {
         wish_later(w);
     } else {
         w->is_cancelled = true;
@@ -151,8 +151,8 @@ static void on_cancelled(struct command *c)
             log_warn("the job of an object that was deleted goes on", F_TEXT("namespace", w->ns),
                      F_TEXT("name", w->name), F_INT("job", w->job), F_ERR(&e));
     }
-    operator_due(w);
-    operator_pump(o);
+    reconciler_due(w);
+    reconciler_pump(o);
 }
 
 void ask_cancel(struct wish *w, int64_t principal)
@@ -164,7 +164,7 @@ void ask_cancel(struct wish *w, int64_t principal)
     c->id = w->job;
     auto_free char *why = mem_printf("%s %s/%s was deleted", w->of->kind->kind, w->ns, w->name);
     event_set_text(c->why, why);
-    w->cancel_ms = w->cancel_ms ? w->cancel_ms : operator_mono();
+    w->cancel_ms = w->cancel_ms ? w->cancel_ms : reconciler_mono();
     ask(w, c, on_cancelled);
 }
 
@@ -204,7 +204,7 @@ static void on_end(void *job)
 {
     struct end_read *r = job;
     struct wish *w = r->wish;
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     if (!goes_on(w)) {
         job_look_free(r->look);
         free(r);
@@ -228,13 +228,13 @@ static void on_end(void *job)
         w->end = r->look;
     }
     free(r);
-    operator_due(w);
-    operator_pump(o);
+    reconciler_due(w);
+    reconciler_pump(o);
 }
 
 void ask_end(struct wish *w)
 {
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     struct end_read *r = mem_new(struct end_read);
     *r = (struct end_read){.wish = w,
                            .engine = o->engine,

@@ -33,7 +33,7 @@ static int64_t mib_of_gb(int64_t gb)
     return (gb * 1000000000 + (1 << 20) - 1) >> 20;
 }
 
-static void add_command(json_t *job, const struct operator_config *c)
+static void add_command(json_t *job, const struct reconciler_config *c)
 {
     if (c->hold_image)
         json_object_set_new(job, "command", json_pack("[s,s]", "reeve-agent", "--hold"));
@@ -45,7 +45,7 @@ static void add_command(json_t *job, const struct operator_config *c)
                         json_string(c->hold_image ? c->hold_image : c->fallback_image));
 }
 
-static int to_job(const struct operator_config *c, const char *name, const json_t *spec,
+static int to_job(const struct reconciler_config *c, const char *name, const json_t *spec,
                   json_t **ret, struct err *e)
 {
     struct allocation in;

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "kube/object.h"
 #include "kube/watch.h"
-#include "operator/operator.h"
+#include "operator/reconciler.h"
 
 #define MARK_USER  "reeve.gpu/user" /* of a namespace: whom its objects act as */
 /* Of an object: "SITE MS", which Reeve hands its job in, and since when (Unix time). On before the
@@ -68,7 +68,7 @@ struct wish_kind {
     const char *group, *version, *resource, *kind;
     const char *finalizer; /* ours, on objects whose job is open */
     /* The job that it wants, as people write them. -1: it cannot be one, E says why. */
-    int (*to_job)(const struct operator_config *c, const char *name, const json_t *spec,
+    int (*to_job)(const struct reconciler_config *c, const char *name, const json_t *spec,
                   json_t **ret, struct err *e);
     /* Its phase, for the state of its job; NULL: no job, with this reason. */
     const char *(*phase)(const struct job_look *look, const char *reason);
@@ -106,7 +106,7 @@ bool status_is_small_change(const json_t *a, const json_t *b);
 /* ---- one object ---- */
 
 struct kind_watch {
-    struct operator* operator;
+    struct reconciler *reconciler;
     const struct wish_kind *kind;
     struct kube_kind record;
     struct kube_watch *watch;
@@ -158,9 +158,8 @@ struct wish {
 
 enum { WISH_BUCKETS = 4096, CALLS_MOST = 8 };
 
-struct operator
-{
-    struct operator_config config;
+struct reconciler {
+    struct reconciler_config config;
     struct engine *engine;
     struct kube_client *client;
     struct mailbox *box;
@@ -178,20 +177,20 @@ struct operator
     unsigned calls; /* under way */
 };
 
-int64_t operator_mono(void);
+int64_t reconciler_mono(void);
 /* Whom objects of this namespace act as; NULL: nobody, and why. */
-const struct principal *operator_user(const struct operator* o, const struct fleet_view *v,
-                                      const char *ns, struct verdict *why);
+const struct principal *reconciler_user(const struct reconciler *o, const struct fleet_view *v,
+                                        const char *ns, struct verdict *why);
 /* Something about it is to be done. */
-void operator_due(struct wish *w);
-void operator_pump(struct operator* o);
-void operator_remark(const struct wish *w, bool is_warning, const char *reason, const char *fmt,
-                     ...) PRINTF_LIKE(4, 5);
+void reconciler_due(struct wish *w);
+void reconciler_pump(struct reconciler *o);
+void reconciler_remark(const struct wish *w, bool is_warning, const char *reason, const char *fmt,
+                       ...) PRINTF_LIKE(4, 5);
 
 /* ---- wish.c ---- */
 
-struct wish *wish_find(const struct operator* o, const char *uid); /* NULL */
-struct wish *wish_of_job(const struct operator* o, int64_t job);   /* the first; NULL */
+struct wish *wish_find(const struct reconciler *o, const char *uid); /* NULL */
+struct wish *wish_of_job(const struct reconciler *o, int64_t job);   /* the first; NULL */
 struct wish *wish_new(struct kind_watch *of, const struct kube_head *head);
 void wish_free(struct wish *w);
 void wish_set_job(struct wish *w, int64_t job);

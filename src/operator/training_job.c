@@ -31,7 +31,7 @@ static json_t *respell_each(const json_t *list)
 }
 
 /* The sentences of the API name its own fields. */
-static int to_job(const struct operator_config *c, const char *name, const json_t *spec,
+static int to_job(const struct reconciler_config *c, const char *name, const json_t *spec,
                   json_t **ret, struct err *e)
 {
     (void)c;

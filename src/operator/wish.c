@@ -9,7 +9,7 @@
 
 enum { DENIED_PAUSE_MS = 30000, MOST_PAUSE_MS = 60000, CONFLICT_PAUSE_MS = 100 };
 
-int64_t operator_mono(void)
+int64_t reconciler_mono(void)
 {
     return clock_mono_ms();
 }
@@ -24,7 +24,7 @@ static uint32_t hash_uid(const char *uid)
     return h % WISH_BUCKETS;
 }
 
-struct wish *wish_find(const struct operator* o, const char *uid)
+struct wish *wish_find(const struct reconciler *o, const char *uid)
 {
     struct wish *w = o->by_uid[hash_uid(uid)];
     while (w && strcmp(w->uid, uid) != 0)
@@ -32,7 +32,7 @@ struct wish *wish_find(const struct operator* o, const char *uid)
     return w;
 }
 
-struct wish *wish_of_job(const struct operator* o, int64_t job)
+struct wish *wish_of_job(const struct reconciler *o, int64_t job)
 {
     struct wish *w = o->by_job[(uint64_t)job % WISH_BUCKETS];
     while (w && w->job != job)
@@ -42,7 +42,7 @@ struct wish *wish_of_job(const struct operator* o, int64_t job)
 
 struct wish *wish_new(struct kind_watch *of, const struct kube_head *head)
 {
-    struct operator* o = of->operator;
+    struct reconciler *o = of->reconciler;
     struct wish *w = mem_new(struct wish), **bucket = &o->by_uid[hash_uid(head->uid)];
     w->of = of;
     w->ns = mem_strdup(head->ns);
@@ -65,7 +65,7 @@ struct wish *wish_new(struct kind_watch *of, const struct kube_head *head)
 
 static void forget_job(struct wish *w)
 {
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     if (w->job)
         UNLINK(o->by_job[(uint64_t)w->job % WISH_BUCKETS], w, next_by_job);
     w->job = 0;
@@ -73,7 +73,7 @@ static void forget_job(struct wish *w)
 
 void wish_set_job(struct wish *w, int64_t job)
 {
-    struct wish **bucket = &w->of->operator->by_job[(uint64_t)job % WISH_BUCKETS];
+    struct wish **bucket = &w->of->reconciler->by_job[(uint64_t)job % WISH_BUCKETS];
     if (w->job == job)
         return;
     forget_job(w);
@@ -85,7 +85,7 @@ void wish_set_job(struct wish *w, int64_t job)
 /* Nothing of it is under way, and it is not in the list of those that are due. */
 void wish_free(struct wish *w)
 {
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     forget_job(w);
     UNLINK(o->by_uid[hash_uid(w->uid)], w, next_by_uid);
     o->wish_count--;
@@ -100,9 +100,9 @@ void wish_free(struct wish *w)
 
 int64_t wish_pause(struct wish *w)
 {
-    int64_t pause = w->of->operator->config.ask_ms <<(w->failures < 6 ? w->failures : 6);
+    int64_t pause = w->of->reconciler->config.ask_ms << (w->failures < 6 ? w->failures : 6);
     w->failures++;
-    return operator_mono() + (pause < MOST_PAUSE_MS ? pause : MOST_PAUSE_MS);
+    return reconciler_mono() + (pause < MOST_PAUSE_MS ? pause : MOST_PAUSE_MS);
 }
 
 void wish_later(struct wish *w)
@@ -135,7 +135,7 @@ static bool has_finalizer(const struct wish *w, const struct kube_custom *object
 }
 
 /* Whether it is taken: RET_MS since when. RET_OTHER: by another Reeve. */
-static bool is_marked(const struct operator* o, const struct kube_custom *object, int64_t *ret_ms,
+static bool is_marked(const struct reconciler *o, const struct kube_custom *object, int64_t *ret_ms,
                       bool *ret_other)
 {
     const char *mark = kube_pair_find(object->head.annotations, MARK_TAKEN);
@@ -169,16 +169,16 @@ static void remark_change(const struct wish *w)
     if (strcmp(phase, w->old_phase) == 0)
         return;
     if (!job)
-        operator_remark(w, is_bad, phase, "%s", message);
+        reconciler_remark(w, is_bad, phase, "%s", message);
     else
-        operator_remark(w, is_bad, phase, "job %" PRId64 "%s%s%s%s", (int64_t)job,
-                        *node ? " on " : "", node, *message ? ": " : "", message);
+        reconciler_remark(w, is_bad, phase, "job %" PRId64 "%s%s%s%s", (int64_t)job,
+                          *node ? " on " : "", node, *message ? ": " : "", message);
 }
 
 static void on_patched(void *arg, const struct kube_answer *a)
 {
     struct wish *w = arg;
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     enum wish_errand errand = w->errand;
     w->call = NULL;
     w->errand = ERRAND_NONE;
@@ -193,8 +193,8 @@ static void on_patched(void *arg, const struct kube_answer *a)
         } else if (errand == ERRAND_TELL) {
             remark_change(w);
             if (w->is_missed)
-                operator_due(w);
-            operator_pump(o); /* the watch will show it, and its new version with it */
+                reconciler_due(w);
+            reconciler_pump(o); /* the watch will show it, and its new version with it */
             return;
         } else {
             w->is_let_go = true;
@@ -206,23 +206,23 @@ static void on_patched(void *arg, const struct kube_answer *a)
             w->told = NULL;
         }
         if (a->err.code == ERR_CONFLICT) /* the watch shows what has changed soon */
-            w->again_ms = operator_mono() + CONFLICT_PAUSE_MS;
+            w->again_ms = reconciler_mono() + CONFLICT_PAUSE_MS;
         else
             wish_later(w);
         if (a->err.code == ERR_DENIED)
-            w->again_ms = operator_mono() + DENIED_PAUSE_MS;
+            w->again_ms = reconciler_mono() + DENIED_PAUSE_MS;
         if (a->err.code != ERR_CONFLICT && a->err.code != ERR_NOT_FOUND)
             log_warn("a custom resource could not be changed, trying again",
                      F_TEXT("kind", w->of->kind->kind), F_TEXT("namespace", w->ns),
                      F_TEXT("name", w->name), F_ERR(&a->err));
     }
-    operator_due(w);
-    operator_pump(o);
+    reconciler_due(w);
+    reconciler_pump(o);
 }
 
 static void patch(struct wish *w, enum wish_errand errand, const char *sub, const char *json)
 {
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     const struct kube_object object = {&w->of->record, w->ns, w->name, sub};
     w->errand = errand;
     o->calls++;
@@ -244,7 +244,7 @@ static json_t *head_patch(const struct wish *w, const struct kube_custom *object
 
 static void take(struct wish *w, const struct kube_custom *object)
 {
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     if (FAILPOINT("operator.take"))
         return;
     w->taken_ms = engine_now_ms(o->engine);
@@ -273,7 +273,7 @@ static void let_go(struct wish *w, const struct kube_custom *object, bool clean)
 static bool tell(struct wish *w, const struct kube_custom *object, const struct job_look *look,
                  const char *user, const struct verdict *why)
 {
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     auto_json json_t *spec = read_raw(object->spec), *before = read_raw(object->status);
     const struct status_facts f = {.kind = w->of->kind,
                                    .spec = spec,
@@ -285,7 +285,7 @@ static bool tell(struct wish *w, const struct kube_custom *object, const struct 
                                    .look = look,
                                    .verdict = why};
     auto_json json_t *status = status_make(&f);
-    int64_t now = operator_mono();
+    int64_t now = reconciler_mono();
     if (json_equal(status, before) || (w->told && json_equal(status, w->told)))
         return false;
     if (w->told_ms && now - w->told_ms < o->config.refresh_ms &&
@@ -307,8 +307,8 @@ static bool tell(struct wish *w, const struct kube_custom *object, const struct 
 
 /* ---- without a job ---- */
 
-const struct principal *operator_user(const struct operator* o, const struct fleet_view *v,
-                                      const char *ns, struct verdict *why)
+const struct principal *reconciler_user(const struct reconciler *o, const struct fleet_view *v,
+                                        const char *ns, struct verdict *why)
 {
     const struct kube_head *h = kube_watch_find(o->namespace_watch, "", ns);
     const char *name = h ? kube_pair_find(h->annotations, MARK_USER) : NULL;
@@ -345,7 +345,7 @@ static void respell(struct err *e)
 static int make_job(const struct wish *w, const struct kube_custom *object, struct submission *ret,
                     struct verdict *why)
 {
-    const struct operator_config *c = &w->of->operator->config;
+    const struct reconciler_config *c = &w->of->reconciler->config;
     auto_json json_t *spec = read_raw(object->spec), *job = NULL;
     struct err e = {0};
     if (w->of->kind->to_job(c, w->name, spec, &job, &e) < 0 ||
@@ -366,7 +366,7 @@ static void refuse(struct wish *w, const struct kube_custom *object, const struc
 
 static bool may_be_handed_in(const struct wish *w, int64_t marked_ms, struct verdict *why)
 {
-    int64_t now = engine_now_ms(w->of->operator->engine);
+    int64_t now = engine_now_ms(w->of->reconciler->engine);
     if (w->is_refused || w->is_taken || !marked_ms || now - marked_ms < SURE_MS)
         return true;
     verdict_set(why, "Unsure",
@@ -377,7 +377,7 @@ static bool may_be_handed_in(const struct wish *w, int64_t marked_ms, struct ver
 
 static void step_new(struct wish *w, const struct kube_custom *object)
 {
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     struct verdict why = {0};
     struct submission s = {0};
     int64_t marked_ms;
@@ -385,10 +385,10 @@ static void step_new(struct wish *w, const struct kube_custom *object)
     if (other)
         return;
     const struct engine_view *v = engine_view_get(o->engine);
-    const struct principal *user = operator_user(o, &v->fleet, w->ns, &why);
+    const struct principal *user = reconciler_user(o, &v->fleet, w->ns, &why);
     bool is_on = w->is_taken || (marked && has_finalizer(w, object) && !w->is_let_go);
     bool waits = w->why.reason && w->why_generation == object->head.generation &&
-                 operator_mono() < w->submit_ms;
+                 reconciler_mono() < w->submit_ms;
     if (waits)
         refuse(w, object, &w->why);
     else if (!user || make_job(w, object, &s, &why) < 0 ||
@@ -444,14 +444,14 @@ static bool is_settled(const struct wish *w, const struct kube_custom *object)
 
 static void step_job(struct wish *w, const struct kube_custom *object)
 {
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     struct verdict why = {0};
     auto_job_look struct job_look *look = job_look_new();
     const struct engine_view *v = engine_view_get(o->engine);
     enum job_sight sight = job_look_open(&v->fleet, w->job, look);
-    const struct principal *user = operator_user(o, &v->fleet, w->ns, &why);
+    const struct principal *user = reconciler_user(o, &v->fleet, w->ns, &why);
     const struct job_look *is = sight == JOB_OPEN ? look : w->end;
-    w->looked_ms = operator_mono();
+    w->looked_ms = reconciler_mono();
     if (sight == JOB_NOT_YET)
         w->again_ms = w->looked_ms + o->config.tick_ms;
     else if (sight == JOB_ENDED && !w->end && !w->told && !w->happened && is_settled(w, object))
@@ -472,13 +472,13 @@ static void step_job(struct wish *w, const struct kube_custom *object)
 /* True: there is nothing to wait for. */
 static bool has_no_job(struct wish *w, const struct kube_custom *object)
 {
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     struct verdict why = {0};
     struct job_look *look = NULL;
     int64_t ms;
     bool other, done = true;
     const struct engine_view *v = engine_view_get(o->engine);
-    const struct principal *user = operator_user(o, &v->fleet, w->ns, &why);
+    const struct principal *user = reconciler_user(o, &v->fleet, w->ns, &why);
     if (!w->job) {
         bool marked = w->is_taken || (object && is_marked(o, object, &ms, &other));
         done = w->is_looked_for || w->is_refused || !marked || !user;
@@ -489,7 +489,7 @@ static bool has_no_job(struct wish *w, const struct kube_custom *object)
         enum job_sight sight = job_look_open(&v->fleet, w->job, look);
         done = sight == JOB_ENDED;
         if (sight == JOB_NOT_YET) {
-            w->again_ms = operator_mono() + o->config.tick_ms;
+            w->again_ms = reconciler_mono() + o->config.tick_ms;
         } else if (sight == JOB_OPEN && is_ours(user, look)) {
             ask_cancel(w, user->id);
         } else if (sight == JOB_OPEN) {
@@ -508,7 +508,7 @@ static void step_deleted(struct wish *w, const struct kube_custom *object)
 {
     int64_t ms;
     bool other;
-    is_marked(w->of->operator, object, &ms, &other);
+    is_marked(w->of->reconciler, object, &ms, &other);
     if (!has_finalizer(w, object) || w->is_let_go || other)
         return;
     if (has_no_job(w, object))
@@ -522,7 +522,7 @@ static void read_job(struct wish *w, const struct kube_custom *object)
 {
     auto_json json_t *status = read_raw(object->status);
     json_int_t job = json_integer_value(json_object_get(status, "jobId"));
-    if (job > 0 && strcmp(text_of(status, "site"), w->of->operator->site) == 0)
+    if (job > 0 && strcmp(text_of(status, "site"), w->of->reconciler->site) == 0)
         wish_set_job(w, job);
 }
 
@@ -530,7 +530,7 @@ static bool is_of_another(const struct wish *w, const struct kube_custom *object
 {
     auto_json json_t *status = read_raw(object->status);
     const char *site = text_of(status, "site");
-    return json_object_get(status, "jobId") && strcmp(site, w->of->operator->site) != 0;
+    return json_object_get(status, "jobId") && strcmp(site, w->of->reconciler->site) != 0;
 }
 
 void wish_step(struct wish *w)
@@ -541,13 +541,13 @@ void wish_step(struct wish *w)
         return;
     if (!object) {
         /* Somebody took our finalizer off. */
-        if (operator_mono() >= w->again_ms && has_no_job(w, NULL))
+        if (reconciler_mono() >= w->again_ms && has_no_job(w, NULL))
             wish_free(w);
         return;
     }
     if (!w->job)
         read_job(w, object);
-    if (operator_mono() < w->again_ms)
+    if (reconciler_mono() < w->again_ms)
         return;
     w->again_ms = 0;
     if (object->head.deleted_ms)

@@ -14,7 +14,7 @@
 #include "net/addr.h"
 #include "net/loop.h"
 #include "net/own_cert.h"
-#include "operator/operator.h"
+#include "operator/reconciler.h"
 #include "reeved/kube.h"
 #include "reeved/options.h"
 #include "reeved/redis_face.h"
@@ -48,9 +48,9 @@ struct program {
     struct api *api;
     struct engine *engine;
     char *positions, *ca_pem;
-    struct cluster *cluster;   /* NULL: there is none */
-    struct operator* operator; /* the same */
-    struct redis_face *redis;  /* the same */
+    struct cluster *cluster;       /* NULL: there is none */
+    struct reconciler *reconciler; /* the same */
+    struct redis_face *redis;      /* the same */
 };
 
 /* ---- the end ---- */
@@ -387,24 +387,24 @@ static int read_job(void *arg, const json_t *job, struct submission *ret, struct
 static void start_guest(void *arg, struct engine *g, struct kube_client *client,
                         struct mailbox *box)
 {
-    operator_start(arg, g, client, box);
+    reconciler_start(arg, g, client, box);
 }
 
 static void stop_guest(void *arg)
 {
-    operator_stop(arg);
+    reconciler_stop(arg);
 }
 
 static void prepare_operator(struct program *p, struct cluster_config *config)
 {
-    struct operator_config c = {.read_job = read_job,
-                                .arg = p,
-                                .hold_image = p->options.kube_hold_image,
-                                .fallback_image = config->settings.image};
+    struct reconciler_config c = {.read_job = read_job,
+                                  .arg = p,
+                                  .hold_image = p->options.kube_hold_image,
+                                  .fallback_image = config->settings.image};
     if (strcmp(p->options.kube_operator, "on") != 0)
         return;
-    p->operator= operator_new(&c);
-    config->guest = (struct cluster_guest){start_guest, stop_guest, p->operator};
+    p->reconciler = reconciler_new(&c);
+    config->guest = (struct cluster_guest){start_guest, stop_guest, p->reconciler};
 }
 
 static int start_cluster(struct program *p, struct err *e)
@@ -483,7 +483,7 @@ static void finish(struct program *p)
     redis_face_stop(p->redis);
     engine_stop(p->engine);
     cluster_free(p->cluster);
-    operator_free(p->operator);
+    reconciler_free(p->reconciler);
     redis_face_free(p->redis);
     api_free(p->api);
     if (p->logs)

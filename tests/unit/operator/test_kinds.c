@@ -2,7 +2,7 @@
 #include "operator/internal.h"
 #include "test.h"
 
-static json_t *job_of(const struct wish_kind *kind, const struct operator_config *c,
+static json_t *job_of(const struct wish_kind *kind, const struct reconciler_config *c,
                       const char *spec_text)
 {
     json_t *job = NULL;
@@ -39,7 +39,7 @@ TEST("a TrainingJob's fields are those of a job, spelled as Kubernetes does")
 
 TEST("an allocation is a job that holds one GPU with memory as it is sold, of a model it prefers")
 {
-    const struct operator_config c = {.hold_image = "agent:1"};
+    const struct reconciler_config c = {.hold_image = "agent:1"};
     auto_json json_t *job = job_of(
         &gpu_allocations, &c,
         "{\"workloadType\":\"training\",\"requiredMemoryGb\":24,\"preferredModel\":\"RTX 4090\"}");
@@ -52,7 +52,7 @@ TEST("an allocation is a job that holds one GPU with memory as it is sold, of a 
 
 TEST("an allocation without any image to hold it by says so")
 {
-    const struct operator_config c = {0};
+    const struct reconciler_config c = {0};
     auto_json json_t *job = NULL, *spec = json_object();
 
     CHECK_FAILS(gpu_allocations.to_job(&c, "one", spec, &job, &test_err), ERR_INVALID,

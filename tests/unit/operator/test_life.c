@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cluster/cluster.h"
-#include "operator/operator.h"
+#include "operator/reconciler.h"
 #include "play.h"
 
 struct scene {
@@ -13,7 +13,7 @@ struct scene {
     uv_loop_t loop;
     struct engine *engine;
     struct cluster *cluster;
-    struct operator* operator;
+    struct reconciler *reconciler;
     struct mailbox *door;
     struct log_store *logs;
     const struct log_store_ops *log_ops;
@@ -40,22 +40,23 @@ static int read_job(void *arg, const json_t *job, struct submission *ret, struct
 static void start_guest(void *arg, struct engine *g, struct kube_client *client,
                         struct mailbox *box)
 {
-    operator_start(arg, g, client, box);
+    reconciler_start(arg, g, client, box);
 }
 
 static void stop_guest(void *arg)
 {
-    operator_stop(arg);
+    reconciler_stop(arg);
 }
 
 static struct cluster_config cluster_config(struct scene *s)
 {
-    struct cluster_config c = {
-        .name = "played",
-        .start_limit_ms = 60000,
-        .log_ops = s->log_ops,
-        .logs = s->logs,
-        .guest = {start_guest, stop_guest, s->operator}, .tick_ms = 50, .ask_ms = 50};
+    struct cluster_config c = {.name = "played",
+                               .start_limit_ms = 60000,
+                               .log_ops = s->log_ops,
+                               .logs = s->logs,
+                               .guest = {start_guest, stop_guest, s->reconciler},
+                               .tick_ms = 50,
+                               .ask_ms = 50};
     auto_free char *text = mem_printf(
         "{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: "
         "{cluster: k, user: u, namespace: jobs}}], clusters: [{name: k, cluster: {server: '%s'}}], "
@@ -78,16 +79,16 @@ static void begin(struct scene *s)
         .retry_pause_ms = 10,
         .policy = {.gate_off = 1, .pue_milli = 1000, .lost_after_ms = 300000, .currency = "USD"}};
     struct engine_hooks hooks = {on_broken, NULL};
-    struct operator_config o = {.read_job = read_job,
-                                .fallback_image = "localhost/t:1",
-                                .tick_ms = 50,
-                                .refresh_ms = s->refresh_ms ? s->refresh_ms : 100,
-                                .ask_ms = 50};
+    struct reconciler_config o = {.read_job = read_job,
+                                  .fallback_image = "localhost/t:1",
+                                  .tick_ms = 50,
+                                  .refresh_ms = s->refresh_ms ? s->refresh_ms : 100,
+                                  .ask_ms = 50};
     uv_loop_init(&s->loop);
     CHECK_OK(log_store_open(logs, NULL, &s->log_ops, &s->logs, &test_err));
     CHECK_OK(engine_start(&s->loop, &c, &hooks, &s->engine, &s->admin_token, &test_err));
     s->door = mailbox_new(&s->loop, 1000);
-    s->operator= operator_new(&o);
+    s->reconciler = reconciler_new(&o);
     const struct engine_view *v = engine_view_get(s->engine);
     snprintf(s->site, sizeof s->site, "%s", v->fleet.site);
     engine_view_release(s->engine, v);
@@ -100,7 +101,7 @@ static void end(struct scene *s)
     cluster_stop(s->cluster);
     engine_stop(s->engine);
     cluster_free(s->cluster);
-    operator_free(s->operator);
+    reconciler_free(s->reconciler);
     mailbox_close(s->door);
     uv_run(&s->loop, UV_RUN_NOWAIT);
     mailbox_free(s->door);

@@ -8,17 +8,17 @@
  * It works on a thread that somebody else runs, with a client of the cluster; it keeps nothing:
  * what matters stands in the objects, and in the engine under the object's uid.
  */
-#ifndef OPERATOR_OPERATOR_H
-#define OPERATOR_OPERATOR_H
+#ifndef OPERATOR_RECONCILER_H
+#define OPERATOR_RECONCILER_H
 
 #include "base/json.h"
 #include "engine/engine.h"
 #include "kube/client.h"
 
-struct operator;
+struct reconciler;
 
 /* Copied, texts too. */
-struct operator_config {
+struct reconciler_config {
     /* A job as people write it (POST /api/v1/jobs) -> a submission, whose SPEC is the caller's
      * then. A job that names its user is an error. On the thread of the operator. */
     int (*read_job)(void *arg, const json_t *job, struct submission *ret, struct err *e);
@@ -34,14 +34,14 @@ struct operator_config {
 };
 
 /* Never NULL. */
-struct operator* operator_new(const struct operator_config *config);
+struct reconciler *reconciler_new(const struct reconciler_config *config);
 
-/* On the thread of BOX and CLIENT, both of which must last until operator_stop(). */
-void operator_start(struct operator* o, struct engine *g, struct kube_client *client,
-                    struct mailbox *box);
+/* On the thread of BOX and CLIENT, both of which must last until reconciler_stop(). */
+void reconciler_start(struct reconciler *o, struct engine *g, struct kube_client *client,
+                      struct mailbox *box);
 /* On the same thread, before the client goes; the loop must run until the timer has gone. */
-void operator_stop(struct operator* o);
+void reconciler_stop(struct reconciler *o);
 /* Behind engine_stop(), once no message to BOX can come any more. NULL is fine. */
-void operator_free(struct operator* o);
+void reconciler_free(struct reconciler *o);
 
 #endif

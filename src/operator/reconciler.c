@@ -1,5 +1,5 @@
 /* The operator as a whole: its watches, and who is looked at when. */
-#include "operator/operator.h"
+#include "operator/reconciler.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,9 +12,9 @@ enum { CHECK_TICKS = 10 /* so often those are looked at that wait for something 
 
 /* ---- who is looked at ---- */
 
-void operator_due(struct wish *w)
+void reconciler_due(struct wish *w)
 {
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     if (w->is_due || o->stopped)
         return;
     w->is_due = true;
@@ -23,7 +23,7 @@ void operator_due(struct wish *w)
     o->last_due = &w->next_due;
 }
 
-static struct wish *pop(struct operator* o)
+static struct wish *pop(struct reconciler *o)
 {
     struct wish *w = o->due;
     if (!w)
@@ -35,7 +35,7 @@ static struct wish *pop(struct operator* o)
     return w;
 }
 
-void operator_pump(struct operator* o)
+void reconciler_pump(struct reconciler *o)
 {
     while (!o->stopped && o->is_synced && o->calls < CALLS_MOST && o->due)
         wish_step(pop(o));
@@ -44,22 +44,22 @@ void operator_pump(struct operator* o)
 /* A few at a time, so that the queue's places are told now and then, and whoever waits is heard. */
 static void on_tick(uv_timer_t *timer)
 {
-    struct operator* o = timer->data;
-    int64_t now = operator_mono();
+    struct reconciler *o = timer->data;
+    int64_t now = reconciler_mono();
     for (size_t i = 0; i < WISH_BUCKETS; i++)
         for (struct wish *w = o->by_uid[i]; w; w = w->next_by_uid)
             if (!w->call && !w->is_asking && !w->is_due &&
                 ((w->again_ms && now >= w->again_ms) || (w->refresh_ms && now >= w->refresh_ms) ||
                  (!w->is_over && now - w->looked_ms >= o->config.tick_ms * CHECK_TICKS))) {
                 w->looked_ms = now;
-                operator_due(w);
+                reconciler_due(w);
             }
-    operator_pump(o);
+    reconciler_pump(o);
 }
 
 static void on_events(void *arg, struct event_run *r)
 {
-    struct operator* o = arg;
+    struct reconciler *o = arg;
     for (size_t i = 0; i < r->count && !o->stopped; i++) {
         const struct event *ev = &r->events[i];
         if (event_subject(ev->kind) != SUBJECT_JOB)
@@ -71,19 +71,19 @@ static void on_events(void *arg, struct event_run *r)
                     w->cancel_why = mem_strdup(ev->JOB_CANCEL.why);
                 }
                 wish_forget_end(w);
-                operator_due(w);
+                reconciler_due(w);
             }
     }
     event_run_unref(r);
-    operator_pump(o);
+    reconciler_pump(o);
 }
 
 /* ---- events for people ---- */
 
-void operator_remark(const struct wish *w, bool is_warning, const char *reason, const char *fmt,
-                     ...)
+void reconciler_remark(const struct wish *w, bool is_warning, const char *reason, const char *fmt,
+                       ...)
 {
-    struct operator* o = w->of->operator;
+    struct reconciler *o = w->of->reconciler;
     const struct wish_kind *k = w->of->kind;
     auto_free char *version = mem_printf("%s/%s", k->group, k->version);
     char note[512];
@@ -111,7 +111,7 @@ void operator_remark(const struct wish *w, bool is_warning, const char *reason, 
 static void on_changed(void *arg, const struct kube_head *before, const struct kube_head *now)
 {
     struct kind_watch *k = arg;
-    struct operator* o = k->operator;
+    struct reconciler *o = k->reconciler;
     struct wish *w = wish_find(o, now->uid);
     if (!w)
         w = wish_new(k, now);
@@ -122,19 +122,19 @@ static void on_changed(void *arg, const struct kube_head *before, const struct k
     }
     if (now->deleted_ms && before && !before->deleted_ms)
         w->again_ms = 0;
-    operator_due(w);
-    operator_pump(o);
+    reconciler_due(w);
+    reconciler_pump(o);
 }
 
 static void on_gone(void *arg, const struct kube_head *last)
 {
     struct kind_watch *k = arg;
-    struct wish *w = wish_find(k->operator, last->uid);
+    struct wish *w = wish_find(k->reconciler, last->uid);
     if (!w)
         return;
     w->again_ms = 0;
-    operator_due(w);
-    operator_pump(k->operator);
+    reconciler_due(w);
+    reconciler_pump(k->reconciler);
 }
 
 static void on_synced(void *arg)
@@ -164,7 +164,7 @@ static const struct kube_watch_ops watch_ops = {on_changed, on_gone, on_synced, 
 /* Whoever waits for its namespace to be somebody's. */
 static void on_namespace(void *arg, const struct kube_head *before, const struct kube_head *now)
 {
-    struct operator* o = arg;
+    struct reconciler *o = arg;
     const char *was = before ? kube_pair_find(before->annotations, MARK_USER) : NULL;
     const char *is = kube_pair_find(now->annotations, MARK_USER);
     if (!o->is_synced || strcmp(was ? was : "", is ? is : "") == 0)
@@ -172,8 +172,8 @@ static void on_namespace(void *arg, const struct kube_head *before, const struct
     for (size_t i = 0; i < WISH_BUCKETS; i++)
         for (struct wish *w = o->by_uid[i]; w; w = w->next_by_uid)
             if (strcmp(w->ns, now->name) == 0)
-                operator_due(w);
-    operator_pump(o);
+                reconciler_due(w);
+    reconciler_pump(o);
 }
 
 static void on_namespace_gone(void *arg, const struct kube_head *last)
@@ -183,14 +183,14 @@ static void on_namespace_gone(void *arg, const struct kube_head *last)
 
 static void on_namespaces_synced(void *arg)
 {
-    struct operator* o = arg;
+    struct reconciler *o = arg;
     o->is_synced = true;
-    operator_pump(o);
+    reconciler_pump(o);
 }
 
 static void on_namespace_trouble(void *arg, const struct err *why)
 {
-    struct operator* o = arg;
+    struct reconciler *o = arg;
     if (why->code != ERR_DENIED || o->is_synced || o->was_told)
         return;
     o->was_told = true;
@@ -203,9 +203,9 @@ static const struct kube_watch_ops namespace_ops = {on_namespace, on_namespace_g
 
 /* ---- start and end ---- */
 
-struct operator* operator_new(const struct operator_config *config)
+struct reconciler *reconciler_new(const struct reconciler_config *config)
 {
-    struct operator* o = mem_new(struct operator);
+    struct reconciler *o = mem_new(struct reconciler);
     o->config = *config;
     o->config.hold_image = config->hold_image ? mem_strdup(config->hold_image) : NULL;
     o->config.fallback_image = config->fallback_image ? mem_strdup(config->fallback_image) : NULL;
@@ -216,19 +216,19 @@ struct operator* operator_new(const struct operator_config *config)
     return o;
 }
 
-static void start_kind(struct operator* o, size_t i, const struct wish_kind *kind)
+static void start_kind(struct reconciler *o, size_t i, const struct wish_kind *kind)
 {
     struct kind_watch *k = &o->kinds[i];
     *k = (struct kind_watch){
-        .operator= o,
+        .reconciler = o,
         .kind = kind,
         .record = kube_custom_kind(kind->group, kind->version, kind->resource, kind->kind)};
     k->watch =
         kube_watch_start(o->client, &(struct kube_selection){.kind = &k->record}, &watch_ops, k);
 }
 
-void operator_start(struct operator* o, struct engine *g, struct kube_client *client,
-                    struct mailbox *box)
+void reconciler_start(struct reconciler *o, struct engine *g, struct kube_client *client,
+                      struct mailbox *box)
 {
     static const struct kube_field no_fields[] = {{0}};
     static const char *const marks[] = {"reeve.gpu/", NULL};
@@ -254,7 +254,7 @@ void operator_start(struct operator* o, struct engine *g, struct kube_client *cl
     start_kind(o, 1, &gpu_allocations);
 }
 
-void operator_stop(struct operator* o)
+void reconciler_stop(struct reconciler *o)
 {
     if (!o->client || o->stopped)
         return;
@@ -269,7 +269,7 @@ void operator_stop(struct operator* o)
     uv_close((uv_handle_t *)&o->tick, NULL);
 }
 
-void operator_free(struct operator* o)
+void reconciler_free(struct reconciler *o)
 {
     if (!o)
         return;
