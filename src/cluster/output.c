@@ -11,9 +11,7 @@
 enum {
     PODS_MOST = 64,
     KEEP_MOST = 1 << 20, /* bytes in memory, beyond the piece under way */
-    AGAIN_MS = 2000,     /* a log that has ended, and its container has not */
     TURN_MS = 10000,     /* between looks, where no more can be followed */
-    FULL_MS = 5000,      /* the disk takes nothing */
     LATE_MS = 60000,     /* for the rest, once the attempt is over */
     STREAMS_USUAL = 200,
 };
@@ -129,8 +127,10 @@ static void on_written(void *job)
             text_done(&o->kept);
             o->kept = p->bytes;
             p->bytes = (struct text){0};
+            if (!looked)
+                o->taken.offset = p->offset;
         }
-        o->again_ms = cluster_now() + FULL_MS;
+        o->again_ms = cluster_now() + o->cluster->config.ask_ms;
         free_piece(p);
         return;
     }
@@ -255,13 +255,13 @@ static void on_log_end(void *arg, const struct kube_log_position *position,
         if (over)
             o->pod_is_over = true;
         else
-            o->again_ms = cluster_now() + (o->follows ? AGAIN_MS : TURN_MS);
+            o->again_ms = cluster_now() + (o->follows ? o->cluster->config.ask_ms : TURN_MS);
     } else if (code == ERR_NOT_FOUND || code == ERR_DENIED || (over && ++o->tries > 3)) {
         snprintf(o->note, sizeof o->note, "the rest of the output could not be had: %.200s",
                  a->status.message[0] ? a->status.message : a->err.text);
         o->pod_is_over = true;
     } else {
-        o->again_ms = cluster_now() + AGAIN_MS;
+        o->again_ms = cluster_now() + o->cluster->config.ask_ms;
     }
     go_on(o);
 }

@@ -88,7 +88,7 @@ static void see_device(struct engine *g, int64_t node, const struct device_repor
         d = fleet_device(view(g), ev.subject);
         is_hello = true;
     }
-    if (r->health != DEVICE_GONE)
+    if (r->health != DEVICE_GONE && !device_is_counted(d))
         twin = is_hello ? find_twin(g, node, r->uuid) : d->twin;
     if (d->twin == twin && d->health == r->health && d->busy == r->busy &&
         d->foreign == r->foreign && d->free_mib == r->free_mib && strcmp(d->why, r->why) == 0)

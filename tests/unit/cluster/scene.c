@@ -16,12 +16,29 @@ static void on_progress(void *arg, int64_t job, int64_t n, int64_t done, int64_t
     __atomic_store_n(&s->total, total, __ATOMIC_RELAXED);
 }
 
+/* The directory on a disk that is full for a while. */
+static int *disk_is_full;
+
+static int append(struct log_store *logs, struct log_ref ref, int64_t offset, const void *data,
+                  int64_t len, int64_t *ret_end, struct err *e)
+{
+    if (__atomic_load_n(disk_is_full, __ATOMIC_RELAXED) > 0) {
+        __atomic_sub_fetch(disk_is_full, 1, __ATOMIC_RELAXED);
+        return err_set(e, ERR_EXHAUSTED, "the disk is full");
+    }
+    return log_store_directory.append(logs, ref, offset, data, len, ret_end, e);
+}
+
 static struct cluster_config cluster_config(struct scene *s)
 {
+    static struct log_store_ops ops;
+    ops = *s->log_ops;
+    ops.append = append;
+    disk_is_full = &s->full;
     struct cluster_config c = {.name = "played",
                                .start_limit_ms = s->start_limit_ms ? s->start_limit_ms : 60000,
                                .keep_ms = s->keep_ms,
-                               .log_ops = s->log_ops,
+                               .log_ops = &ops,
                                .logs = s->logs,
                                .positions = s->positions,
                                .on_progress = on_progress,

@@ -23,6 +23,7 @@ struct scene {
     struct command *answer;
     int answers;
     int64_t start_limit_ms, keep_ms, silence_ms;
+    int full; /* so many pieces of output find the disk full */
     bool has_workflows;
     bool has_argo_server; /* the played one takes workflows in its words, too */
     int64_t done, total;  /* progress */

@@ -69,6 +69,24 @@ TEST("a job runs as a pod; its states, its output and its end are kept, and the 
     CHECK_INT(PLAY_GET(&s.play, created), 1);
 }
 
+TEST("output that the disk had no room for is written where it belongs")
+{
+    auto_scene struct scene s = {.full = 2};
+    struct log_info info;
+    scene_open(&s);
+    PLAY_SET(&s.play, log, "2026-01-31T09:00:01.000000000Z first\n");
+    int64_t job = submit(&s);
+    const char *pod = pod_name(&s, job, 1);
+    UNTIL(&s, play_has(&s.play, pod));
+    play_running(&s.play, pod);
+    UNTIL(&s, strstr(output_of(&s, job), "first"));
+    CHECK_INT(__atomic_load_n(&s.full, __ATOMIC_RELAXED), 0);
+    play_ended(&s.play, pod, 0);
+    UNTIL(&s, !play_has(&s.play, pod));
+    CHECK_OK(s.log_ops->info(s.logs, (struct log_ref){job, 1}, &info, &test_err));
+    CHECK_INT(info.end, strlen("first\n"));
+}
+
 TEST("what a pod ends with is the job's end")
 {
     auto_scene struct scene s = {0};
