@@ -271,9 +271,9 @@ def test_a_pod_of_others_takes_the_gpu_between_decision_and_start(reeve, space):
 
 def test_a_pod_that_somebody_deletes_is_tried_again(reeve, space):
     reeve.start()
-    job = reeve.submit("sleep 3; echo done", retries=1)
+    job = reeve.submit("sleep 8; echo done", retries=1)
     reeve.wait(job, "Running")
-    space.kubectl("delete", "pod", reeve.pods()[0]["metadata"]["name"], "--wait=false")
+    space.kubectl("delete", "pod", reeve.pods()[0]["metadata"]["name"], "--wait=false", "--grace-period=1")
     answer = reeve.wait(job)
     assert answer["state"] == "Completed"
     assert [a["outcome"] for a in answer["attempts"]] == ["lost", "completed"]
