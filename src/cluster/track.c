@@ -110,11 +110,14 @@ bool track_is_known(const struct track *t, const struct fleet_view *v)
 
 /* ---- the end ---- */
 
-/* Why it ended is ours to say where we ended it. */
+/* Why it ended is ours to say where we ended it: also of a job that takes the word to end as one to
+ * finish, as on a machine. */
 static void judge_cause(struct track *t)
 {
     struct runner_view *v = &t->view;
-    if (v->state == RUNNER_ENDED && v->outcome == OUTCOME_COMPLETED)
+    bool by_us = t->is_ending && (t->cause == CAUSE_CANCEL || t->cause == CAUSE_NOT_OURS ||
+                                  t->cause == CAUSE_TIME_LIMIT);
+    if (v->state == RUNNER_ENDED && v->outcome == OUTCOME_COMPLETED && !by_us)
         return;
     switch ((enum track_cause)t->cause) {
     case CAUSE_CANCEL:

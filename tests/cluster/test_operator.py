@@ -10,15 +10,13 @@ import uuid
 from pathlib import Path
 
 import pytest
-import requests
 import yaml
 from faults import wait_for
 from parts.components import NODE
 from parts.say import Unable
+from reeve import PORT, Reeve, Refused, give_gpus
 
 MANIFESTS = Path(__file__).parents[2] / "deploy/kubernetes/operator"
-GPU = "nvidia.com/gpu"
-PORT = 18082
 ACCOUNT = "system:serviceaccount:reeve:reeve"
 FINALIZER = "reeve.gpu/trainingjob"
 
@@ -84,73 +82,6 @@ class Person:
         return wait_for(f"{kind} {name} {wanted}", there, 60)
 
 
-class Reeve:
-    """reeved with a kubeconfig that makes it the service account of the manifests."""
-
-    def __init__(self, cluster, build: Path, folder: Path, jobs: str):
-        self.cluster, self.build, self.folder, self.jobs = cluster, build, folder, jobs
-        self.process = None
-        config = yaml.safe_load(Path(cluster.place.environment()["KUBECONFIG"]).read_text())
-        config["users"][0]["user"]["as"] = ACCOUNT
-        (folder / "kubeconfig").write_text(json.dumps(config))
-        (folder / "settings.yaml").write_text("pull_policy: Never\ngrace_s: 2\n")
-
-    def start(self) -> None:
-        self.process = self.cluster.popen(
-            str(self.build / "src/reeved/reeved"),
-            f"--data={self.folder / 'data'}",
-            f"--listen=127.0.0.1:{PORT}",
-            f"--kube={self.folder / 'kubeconfig'}",
-            f"--kube-namespace={self.jobs}",
-            "--kube-image=localhost/test:1",
-            f"--kube-settings={self.folder / 'settings.yaml'}",
-            "--kube-keep=1s",
-            "--no-gate",
-            "--retry-pause=100ms",
-            env={"PATH": "/usr/bin:/bin"},
-            stderr=(self.folder / "log").open("ab"),
-        )
-        wait_for("reeved ready", self.is_ready, 30)
-
-    def stop(self, by: int = signal.SIGTERM) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(by)
-            self.process.wait(20)
-
-    def call(self, method: str, path: str, body: dict | None = None) -> requests.Response:
-        token = (self.folder / "data/admin.token").read_text().split()[-1]
-        with self.cluster.network():
-            url = f"http://127.0.0.1:{PORT}{path}"
-            return requests.request(method, url, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=20)
-
-    def is_ready(self) -> bool:
-        with contextlib.suppress(requests.RequestException, OSError):
-            return self.call("GET", "/readyz").status_code == 200
-        return False
-
-    def job(self, job: int) -> dict:
-        return self.call("GET", f"/api/v1/jobs/{job}").json()
-
-    def until(self, job: int, *states: str) -> dict:
-        def there() -> dict | None:
-            answer = self.job(job)
-            return answer if answer["state"] in states else None
-
-        return wait_for(f"job {job} {states}", there, 60)
-
-
-def give_gpus(cluster, count: int) -> None:
-    def allocatable() -> int:
-        return int(cluster.get("node", NODE)["status"]["allocatable"].get(GPU, 0))
-
-    path = "/status/capacity/" + GPU.replace("/", "~1")
-    change = {"op": "add", "path": path, "value": str(count)} if count else {"op": "remove", "path": path}
-    if allocatable() != count:
-        patch = ("patch", "node", NODE, "--subresource=status", "--type=json", "--patch", json.dumps([change]))
-        cluster.kubectl(*patch)
-    wait_for(f"{count} GPUs", lambda: allocatable() == count, 60)
-
-
 def rights(jobs: str) -> list[dict]:
     """What deploy/kubernetes/base gives the control plane, as far as it matters here."""
     everywhere = [rule("", "nodes pods", "get list watch"), rule("", "namespaces", "get")]
@@ -180,16 +111,16 @@ def installed(cluster):
 def reeve(cluster, space, build, tmp_path, installed):
     give_gpus(cluster, 1)
     cluster.apply(rights(space.name))
-    reeve = Reeve(cluster, build, tmp_path, space.name)
+    reeve = Reeve(cluster, space, build, tmp_path, "--kube-keep=1s", "--no-gate")
+    config = yaml.safe_load(reeve.kubeconfig.read_text())
+    config["users"][0]["user"]["as"] = ACCOUNT
+    reeve.kubeconfig = tmp_path / "kubeconfig"
+    reeve.kubeconfig.write_text(json.dumps(config))
     reeve.start()
     yield reeve
     for kind in ("trainingjobs", "gpuallocations"):
         cluster.kubectl("delete", kind, "--all", "--all-namespaces", "--timeout=20s", check=False)
-    print((tmp_path / "log").read_text()[-8000:])
-    reeve.stop()
-    for pod in space.get("pods")["items"]:
-        space.kubectl("patch", "pod", pod["metadata"]["name"], "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-    space.kubectl("delete", "pods", "--all", "--grace-period=1")
+    reeve.end()
     cluster.kubectl("delete", "clusterrole,clusterrolebinding", f"test-{space.name}")
     give_gpus(cluster, 0)
 
@@ -202,7 +133,8 @@ def person(cluster, reeve):
     def make(name: str) -> Person:
         namespace = f"lab-{name}-{uuid.uuid4().hex[:6]}"
         made.append(namespace)
-        assert reeve.call("POST", "/api/v1/users", {"name": name, "role": "user"}).status_code in (201, 409)
+        with contextlib.suppress(Refused):  # one test makes two
+            reeve.add_user(name)
         cluster.kubectl("create", "namespace", namespace)
         cluster.kubectl("annotate", "namespace", namespace, f"reeve.gpu/user={name}")
         cluster.kubectl("create", "rolebinding", "edit", "--clusterrole=edit", f"--user={name}", "-n", namespace)
@@ -276,11 +208,11 @@ def test_deleting_cancels_and_a_namespace_goes_with_all_that_runs_in_it(reeve, p
     bob.until("tj", "waits", phase="Queued")
     job = alice.status("tj", "long")["jobId"]
     alice.kubectl("delete", "tj", "long", "--timeout=20s")
-    reeve.until(job, "Cancelled")
+    reeve.wait(job, "Cancelled")
     bob.until("tj", "waits", phase="Running")
     job = bob.status("tj", "waits")["jobId"]
     cluster.kubectl("delete", "namespace", bob.namespace, "--timeout=60s")
-    reeve.until(job, "Cancelled")
+    reeve.wait(job, "Cancelled")
 
 
 def test_only_administrators_say_whom_a_namespace_acts_as(reeve, person, cluster):
@@ -337,7 +269,7 @@ def test_an_allocation_keeps_its_gpu_from_everybody_until_it_is_deleted(reeve, p
     assert bob.status("tj", "waits")["phase"] == "Queued"
     alice.kubectl("delete", "gpualloc", "mine", "--timeout=20s")
     bob.wait("tj", "waits", "Complete")
-    reeve.until(status["jobId"], "Cancelled")
+    reeve.wait(status["jobId"], "Cancelled")
     assert bob.status("gpualloc", "too").get("phase") == "Pending"
 
 
@@ -350,10 +282,9 @@ def test_reeve_may_die_and_come_back_and_no_job_is_handed_in_twice(reeve, person
         reeve.start()
         time.sleep(moment)
     alice.wait("tj", "one", "Complete", 90)
-    jobs = reeve.call("GET", "/api/v1/jobs").json()["items"]
+    jobs = reeve.ask("GET", "/api/v1/jobs")["items"]
     assert [job["id"] for job in jobs] == [alice.status("tj", "one")["jobId"]]
-    assert reeve.call("POST", "/api/v1/ledger:verify", {}).json()["ok"]
-    assert reeve.call("POST", "/api/v1/ledger:replay?from_start=true", {}).json()["identical"]
+    reeve.check_ledger()
 
 
 def test_without_reeve_what_it_holds_is_released_by_doctor(reeve, person, cluster, build, tmp_path):

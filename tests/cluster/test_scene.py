@@ -1,135 +1,22 @@
 """The scene that Reeve is for, on a real cluster: users submit, Reeve decides, pods run on the node's GPUs, states and
 logs come back; and what may go wrong on the way."""
 
-import contextlib
 import itertools
-import json
 import signal
 import time
-from pathlib import Path
 
 import pytest
-import requests
 from faults import hold, wait_for
 from parts.components import NODE
-
-GPU = "nvidia.com/gpu"
-OVER = ("Completed", "Failed", "Cancelled")
-PORT = 18081
-SETTINGS = "pull_policy: Never\ngrace_s: 2\n"
-
-
-class Reeve:
-    """reeved in the cluster's network, as an administrator starts it with a kubeconfig."""
-
-    def __init__(self, cluster, space, build: Path, folder: Path):
-        self.cluster, self.space, self.build, self.folder = cluster, space, build, folder
-        self.options: list[str] = []
-        self.process = None
-        self.tokens: dict[str, str] = {}
-        (folder / "settings.yaml").write_text(SETTINGS)
-
-    def start(self, failpoints: str = "") -> None:
-        self.process = self.cluster.popen(
-            str(self.build / "src/reeved/reeved"),
-            f"--data={self.folder / 'data'}",
-            f"--listen=127.0.0.1:{PORT}",
-            f"--kube={self.cluster.place.environment()['KUBECONFIG']}",
-            f"--kube-namespace={self.space.name}",
-            "--kube-image=localhost/test:1",
-            f"--kube-settings={self.folder / 'settings.yaml'}",
-            "--kube-keep=3s",
-            "--retry-pause=100ms",
-            *self.options,
-            env={"PATH": "/usr/bin:/bin"} | ({"REEVE_FAILPOINTS": failpoints} if failpoints else {}),
-            stderr=(self.folder / "log").open("ab"),
-        )
-        wait_for("reeved ready", self.is_ready, 30)
-
-    def stop(self, by: int = signal.SIGTERM) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(by)
-            self.process.wait(20)
-
-    def is_ready(self) -> bool:
-        with contextlib.suppress(requests.RequestException):
-            return self.call("GET", "/readyz").status_code == 200
-        return False
-
-    def call(self, method: str, path: str, body: dict | None = None, token: str = "", **more) -> requests.Response:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        with self.cluster.network():
-            url = f"http://127.0.0.1:{PORT}{path}"
-            return requests.request(method, url, json=body, headers=headers, timeout=20, **more)
-
-    @property
-    def admin(self) -> str:
-        return (self.folder / "data/admin.token").read_text().split()[-1]
-
-    def ask(self, method: str, path: str, body: dict | None = None, user: str = "") -> dict:
-        answer = self.call(method, path, body, self.tokens[user] if user else self.admin)
-        assert answer.status_code // 100 == 2, answer.text
-        return answer.json()
-
-    def add_user(self, name: str) -> None:
-        self.ask("POST", "/api/v1/users", {"name": name, "role": "user"})
-        self.tokens[name] = self.ask("POST", "/api/v1/tokens", {"user": name, "name": "test"})["token"]
-
-    def submit(self, script: str, user: str = "", **fields) -> int:
-        body = {"command": ["sh", "-c", script], "gpus": 1} | fields
-        return self.ask("POST", "/api/v1/jobs", body, user)["id"]
-
-    def job(self, job: int) -> dict:
-        return self.ask("GET", f"/api/v1/jobs/{job}")
-
-    def wait(self, job: int, *states: str, seconds: float = 60) -> dict:
-        def there() -> dict | None:
-            answer = self.job(job)
-            return answer if answer["state"] in (states or OVER) else None
-
-        return wait_for(f"job {job} {' or '.join(states or OVER)}", there, seconds)
-
-    def log(self, job: int, user: str = "") -> str:
-        answer = self.call("GET", f"/api/v1/jobs/{job}/logs", None, self.tokens[user] if user else self.admin)
-        assert answer.status_code == 200, answer.text
-        return answer.text
-
-    def node(self) -> dict:
-        return next((n for n in self.ask("GET", "/api/v1/nodes")["items"] if n["name"] == NODE), {"state": ""})
-
-    def pods(self) -> list[dict]:
-        return self.space.get("pods")["items"]
-
-    def check_ledger(self) -> None:
-        assert self.ask("POST", "/api/v1/ledger:verify", {})["ok"]
-        replay = self.ask("POST", "/api/v1/ledger:replay?from_start=true", {})
-        assert replay["identical"], replay
-
-
-def give_gpus(cluster, count: int) -> None:
-    path = "/status/capacity/" + GPU.replace("/", "~1")
-    there = GPU in cluster.get("node", NODE)["status"]["capacity"]
-    change = {"op": "add", "path": path, "value": str(count)} if count else {"op": "remove", "path": path}
-    if count or there:
-        patch = ("patch", "node", NODE, "--subresource=status", "--type=json", "--patch", json.dumps([change]))
-        cluster.kubectl(*patch)
-    wait_for(f"{count} GPUs", lambda: allocatable(cluster) == count, 60)
-
-
-def allocatable(cluster) -> int:
-    return int(cluster.get("node", NODE)["status"]["allocatable"].get(GPU, 0))
+from reeve import GPU, Reeve, give_gpus
 
 
 @pytest.fixture
 def reeve(cluster, space, build, tmp_path):
     give_gpus(cluster, 1)
-    reeve = Reeve(cluster, space, build, tmp_path)
+    reeve = Reeve(cluster, space, build, tmp_path, "--kube-keep=3s")
     yield reeve
-    print((tmp_path / "log").read_text()[-8000:])
-    reeve.stop()
-    for pod in reeve.pods():
-        space.kubectl("patch", "pod", pod["metadata"]["name"], "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-    space.kubectl("delete", "pods", "--all", "--grace-period=1")
+    reeve.end()
     give_gpus(cluster, 0)
 
 
@@ -154,11 +41,11 @@ def test_three_users_share_one_gpu_one_after_the_other(reeve, space):
     assert pod["spec"]["nodeName"] == NODE
     for user in users:
         assert reeve.wait(jobs[user])["state"] == "Completed"
-        wait_for("its log", lambda u=user: reeve.log(jobs[u], u) == f"{u} works\n{u} is done\n", 15)
+        wait_for("its log", lambda u=user: reeve.output(jobs[u], u) == f"{u} works\n{u} is done\n", 15)
     one_after_the_other = spans(reeve, list(jobs.values()))
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(one_after_the_other))
     wait_for("no pods left", lambda: not reeve.pods(), 30)
-    assert reeve.log(jobs["bob"], "bob") == "bob works\nbob is done\n"
+    assert reeve.output(jobs["bob"], "bob") == "bob works\nbob is done\n"
     reeve.check_ledger()
 
 
@@ -181,7 +68,7 @@ def test_a_pod_that_needs_more_memory_than_it_may_have_says_so(reeve):
 
 
 def test_an_image_that_is_not_there_is_named_while_it_is_waited_for_and_at_the_end(reeve, space):
-    reeve.options = ["--kube-start-limit=12s"]
+    reeve.options += ["--kube-start-limit=12s"]
     reeve.start()
     job = reeve.submit("true", image="localhost/none:1")
     wait_for("the reason", lambda: "image" in (reeve.job(job).get("reason") or ""), 20)
@@ -221,7 +108,7 @@ def test_reeved_is_killed_and_nothing_starts_twice(reeve, point):
     answer = reeve.wait(job)
     assert answer["state"] == "Completed"
     assert [a["outcome"] for a in answer["attempts"]] == ["completed"]
-    wait_for("its log", lambda: reeve.log(job) == "once\n", 15)
+    wait_for("its log", lambda: reeve.output(job) == "once\n", 15)
     wait_for("no pods left", lambda: not reeve.pods(), 30)
     reeve.check_ledger()
 
@@ -238,7 +125,7 @@ def test_reeved_is_killed_while_jobs_run_and_wait_and_their_output_is_whole(reev
         answer = reeve.wait(job)
         assert [a["outcome"] for a in answer["attempts"]] == ["completed"]
     lines = [f"line {i}" for i in range(1, 201)]
-    wait_for("the log", lambda: reeve.log(jobs[0]).splitlines() == lines, 20)
+    wait_for("the log", lambda: reeve.output(jobs[0]).splitlines() == lines, 20)
 
 
 def test_the_api_server_is_away_for_a_while(reeve, faults):
@@ -253,7 +140,7 @@ def test_the_api_server_is_away_for_a_while(reeve, faults):
     answer = reeve.wait(running, seconds=120)
     assert [a["outcome"] for a in answer["attempts"]] == ["completed"]
     assert reeve.wait(waiting, seconds=60)["state"] == "Completed"
-    wait_for("the log", lambda: reeve.log(running).splitlines() == [f"line {i}" for i in range(1, 301)], 30)
+    wait_for("the log", lambda: reeve.output(running).splitlines() == [f"line {i}" for i in range(1, 301)], 30)
 
 
 def test_a_pod_of_others_takes_the_gpu_between_decision_and_start(reeve, space):

@@ -87,6 +87,24 @@ TEST("output that the disk had no room for is written where it belongs")
     CHECK_INT(info.end, strlen("first\n"));
 }
 
+TEST("a job that ends well when it is asked to end was cancelled all the same")
+{
+    auto_scene struct scene s = {0};
+    scene_open(&s);
+    int64_t job = submit(&s);
+    const char *pod = pod_name(&s, job, 1);
+    UNTIL(&s, play_has(&s.play, pod));
+    play_running(&s.play, pod);
+    UNTIL(&s, state_of(&s, job) == JOB_RUNNING);
+    struct command *c = command_new(COMMAND_CANCEL);
+    c->id = job;
+    scene_ask(&s, c);
+    UNTIL(&s, is_deleted(&s, pod));
+    play_ended(&s.play, pod, 0);
+    UNTIL(&s, state_of(&s, job) == -1);
+    CHECK_INT(counted(&s, JOB_CANCELLED), 1);
+}
+
 TEST("what a pod ends with is the job's end")
 {
     auto_scene struct scene s = {0};
