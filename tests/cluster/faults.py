@@ -54,6 +54,11 @@ class Faults:
         with self.stopped(name, by=by):
             pass
 
+    def forget_plugins(self) -> None:
+        """Else kubelet keeps a resource, at none, for minutes after its plugin has gone."""
+        with self.stopped("kubelet"):
+            self.cluster.call("rm", "-f", "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint")
+
     @contextlib.contextmanager
     def slow(self, name: str, works: float = 0.05, rests: float = 0.45):
         """Works for a moment and rests for a longer one, in seconds, by turns: etcd on an overloaded disk."""

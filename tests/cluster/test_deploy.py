@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from faults import wait_for
+from faults import Faults, wait_for
 from parts.components import NODE
 
 TOP = Path(__file__).parents[2]
@@ -91,6 +91,7 @@ def installed(cluster, images):
     wait_for("the namespaces gone", lambda: not namespaces(cluster), 120)
     cluster.kubectl("delete", "persistentvolume", "reeve-state", "--wait=false")
     wait_for("no GPUs left", lambda: not gpus(cluster), 60)
+    Faults(cluster).forget_plugins()
 
 
 def namespaces(cluster):

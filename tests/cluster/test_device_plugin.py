@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from faults import wait_for
+from faults import Faults, wait_for
 from parts.components import NODE
 
 SCENARIO = """
@@ -56,6 +56,12 @@ class Agent:
 
     def devices(self) -> list[dict]:
         return self.status().get("devices", [])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugins(cluster):
+    yield
+    Faults(cluster).forget_plugins()
 
 
 @pytest.fixture
